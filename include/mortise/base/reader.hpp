@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// A stream of bytes that is read once: the joint between transfer, verification, decompression and tar.
+
+#include <absl/status/statusor.h>
+
+#include <cstddef>
+#include <span>
+
+namespace mortise {
+
+/// Virtual, because which stages a blob needs (gzip, zstd, none) is known only from its first bytes; a call
+/// moves hundreds of kilobytes, so its cost does not count.
+class reader {
+ public:
+  reader() = default;
+  reader(const reader&) = delete;
+  reader& operator=(const reader&) = delete;
+  virtual ~reader() = default;
+
+  /// Fills at most `into`, at least one byte unless the stream ends; 0 is the end, and stays the end.
+  virtual absl::StatusOr<std::size_t> read(std::span<std::byte> into) = 0;
+};
+
+}  // namespace mortise
