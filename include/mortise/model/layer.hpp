@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// An unpacked layer, and the forms in which layers lie on disk. Stores make them, rootfs backends consume
+/// them; neither knows the other.
+
+#include <mortise/model/digest.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mortise::model {
+
+/// A layer as overlayfs reads it: a directory in which a deleted name is a character device 0:0, and a
+/// directory that hides its lower namesake carries the attribute `opaque_xattr` with the value "y"
+/// (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories").
+/// A backend says `using layer_format = model::overlay_layers;` and the store unpacks so.
+struct overlay_layers {
+  static constexpr std::string_view name = "overlay";
+  static constexpr const char* opaque_xattr = "trusted.overlay.opaque";
+  /// Whether owners, devices and security attributes are kept as the image has them.
+  static constexpr bool keeps_owners = true;
+};
+
+/// The same for callers without privileges: attributes in the user namespace, everything owned by the
+/// caller, device nodes left out (they cannot be made).
+struct unprivileged_overlay_layers {
+  static constexpr std::string_view name = "overlay-user";
+  static constexpr const char* opaque_xattr = "user.overlay.opaque";
+  static constexpr bool keeps_owners = false;
+};
+
+/// One unpacked layer.
+struct layer {
+  digest diff_id;         ///< of the uncompressed tar
+  std::string directory;  ///< where it lies, absolute
+};
+
+/// Bottom first, as in a manifest.
+using layers = std::vector<layer>;
+
+}  // namespace mortise::model

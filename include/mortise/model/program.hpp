@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// What runs in a container: an image's wishes and a caller's, made one.
+
+#include <algorithm>
+#include <cstdint>
+#include <mortise/base/status.hpp>
+#include <mortise/model/image_config.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace mortise::model {
+
+/// What a caller says about the program; what is left empty is the image's choice.
+struct program_options {
+  std::vector<std::string> args;                         ///< in place of the image's Cmd
+  std::optional<std::vector<std::string>> entrypoint{};  ///< in place of the image's Entrypoint, and drops its Cmd
+  std::vector<std::string> env{};                        ///< NAME=VALUE; wins over the image's
+  std::string working_directory{};
+  std::string user{};  ///< "user", "uid", "user:group" or "uid:gid"
+};
+
+/// All that is needed to execute.
+struct program {
+  std::vector<std::string> arguments;    ///< at least the program itself
+  std::vector<std::string> environment;  ///< NAME=VALUE, each name once; PATH is always among them
+  std::string working_directory = "/";   ///< absolute
+  std::string user = "0";
+  std::string group;
+};
+
+/// Where programs are sought unless image or caller say otherwise: image-spec conversion.md.
+inline constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+namespace detail {
+
+/// Sets NAME=VALUE in a list, replacing an earlier value of the name.
+inline void set_variable(std::vector<std::string>& environment, const std::string& variable) {
+  const std::string_view name = std::string_view(variable).substr(0, variable.find('=') + 1);
+  const auto same = std::find_if(environment.begin(), environment.end(),
+                                 [name](const std::string& each) { return each.starts_with(name); });
+  if (same == environment.end()) {
+    environment.push_back(variable);
+  } else {
+    *same = variable;
+  }
+}
+
+/// No text handed to the kernel may hold a NUL; a variable needs a name.
+inline absl::Status check_program(const program& what) {
+  const auto refuse = [](std::string_view why) {
+    return error(absl::StatusCode::kInvalidArgument, concat("run program: ", why));
+  };
+  if (what.arguments.empty() || what.arguments.front().empty())
+    return refuse("nothing to run: the image names no program (give one)");
+  for (const auto* list : {&what.arguments, &what.environment})
+    for (const std::string& each : *list)
+      if (each.find('\0') != std::string::npos) return refuse(concat("a NUL byte in '", printable(each), '\''));
+  for (const std::string& each : what.environment)
+    if (each.find('=') == std::string::npos || each.front() == '=')
+      return refuse(concat("environment '", printable(each), "' is not of the form NAME=VALUE"));
+  if (!what.working_directory.starts_with('/') || what.working_directory.find('\0') != std::string::npos)
+    return refuse(concat("working directory '", printable(what.working_directory), "' is not an absolute path"));
+  return absl::OkStatus();
+}
+
+}  // namespace detail
+
+/// The image's configuration with the caller's options over it: image-spec conversion.md.
+/// Fails with INVALID_ARGUMENT where no program remains, or a text is not of its form.
+inline absl::StatusOr<program> make_program(const image_config& image, const program_options& options) {
+  program out;
+  out.arguments = options.entrypoint ? *options.entrypoint : image.entrypoint;
+  const bool image_arguments = options.args.empty() && !options.entrypoint;
+  const auto& arguments = image_arguments ? image.cmd : options.args;
+  out.arguments.insert(out.arguments.end(), arguments.begin(), arguments.end());
+  for (const auto* list : {&image.env, &options.env})
+    for (const std::string& each : *list) detail::set_variable(out.environment, each);
+  const bool has_path = std::any_of(out.environment.begin(), out.environment.end(),
+                                    [](const std::string& each) { return each.starts_with("PATH="); });
+  if (!has_path) out.environment.push_back(concat("PATH=", default_path));
+  const std::string& directory =
+      options.working_directory.empty() ? image.working_directory : options.working_directory;
+  if (!directory.empty()) out.working_directory = directory;
+  const std::string& user = options.user.empty() ? image.user : options.user;
+  const std::size_t colon = std::min(user.find(':'), user.size());
+  if (colon > 0) out.user = user.substr(0, colon);
+  if (colon < user.size()) out.group = user.substr(colon + 1);
+  MORTISE_RETURN_IF_ERROR(detail::check_program(out));
+  return out;
+}
+
+}  // namespace mortise::model

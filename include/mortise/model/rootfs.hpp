@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// A root that a backend has prepared: what the container may write, and where.
+
+#include <string>
+#include <vector>
+
+namespace mortise::model {
+
+struct rootfs {
+  /// Host directories that hold what the container writes, for accounting; none if the root is read-only.
+  std::vector<std::string> writable;
+};
+
+}  // namespace mortise::model
