@@ -5,6 +5,7 @@
 /// them; neither knows the other.
 
 #include <mortise/model/digest.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +33,8 @@ struct unprivileged_overlay_layers {
 
 /// One unpacked layer.
 struct layer {
-  digest diff_id;         ///< of the uncompressed tar
-  std::string directory;  ///< where it lies, absolute
+  std::optional<digest> diff_id;  ///< of the uncompressed tar it was unpacked from, if it was
+  std::string directory;          ///< where it lies, absolute
 };
 
 /// Bottom first, as in a manifest.
