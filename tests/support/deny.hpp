@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// Making system calls fail as an older kernel or a stricter sandbox would: a seccomp filter in a forked child.
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <support/fork.hpp>
+#include <utility>
+#include <vector>
+
+namespace support {
+
+/// From now on the given calls of this process, and of all it starts, fail with `error`. There is no way back.
+inline void deny_system_calls(const std::vector<long>& calls, int error) {
+  std::vector<sock_filter> program;
+  program.push_back({BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)});
+  for (const long call : calls) {
+    program.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, static_cast<std::uint32_t>(call)});
+    program.push_back(
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | (static_cast<std::uint32_t>(error) & SECCOMP_RET_DATA)});
+  }
+  program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  // Root needs no no_new_privs to install a filter, and must not have it: it would change what exec gives.
+  if (::geteuid() != 0) detail::check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "set no_new_privs");
+  detail::check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install seccomp filter");
+}
+
+/// Runs `callable` in a child in which the calls fail with `error`: deny({SYS_openat2}, ENOSYS, [] { ... }).
+template <class Callable>
+child_result deny(const std::vector<long>& calls, int error, Callable callable, const child_options& options = {}) {
+  return in_child(options, [&] {
+    deny_system_calls(calls, error);
+    return callable();
+  });
+}
+
+}  // namespace support

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The builds: which compilers and sanitizers, and what of each is built and run."""
+
+import dataclasses
+import json
+import shutil
+
+from place import BUILD, JOBS, SOURCE, run
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    name: str
+    compiler: str
+    options: tuple
+    env: dict
+    suites: tuple = ()  # only these; empty for all
+
+    @property
+    def directory(self):
+        return BUILD / self.name
+
+
+# Suites whose code runs in several threads of one process.
+CONCURRENT = ("archive", "image", "launch", "container")
+
+COMMON = ("-Dwerror=true", "-Doptimization=1", "-Ddebug=true", "--wrap-mode=nodownload")
+SYMBOLS = "external_symbolizer_path=/usr/bin/addr2line"
+BUILDS = (
+    Build("gcc", "g++", COMMON, {}),
+    Build("asan", "clang++-19", (*COMMON, "-Db_sanitize=address,undefined", "-Dbenchmarks=disabled"), {
+        "ASAN_OPTIONS": f"detect_stack_use_after_return=1:strict_string_checks=1:{SYMBOLS}",
+        "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:{SYMBOLS}",
+    }),
+    Build("tsan", "clang++-19", (*COMMON, "-Db_sanitize=thread", "-Dbenchmarks=disabled", "-Dexamples=disabled"), {
+        "TSAN_OPTIONS": f"die_after_fork=0:halt_on_error=1:report_signal_unsafe=0:{SYMBOLS}:"
+                        f"suppressions={SOURCE}/tests/support/tsan.supp",
+    }, CONCURRENT),
+)
+
+
+def set_up(build):
+    """Configures the build directory where that is not done yet; ninja reconfigures it by itself later."""
+    if (build.directory / "build.ninja").exists():
+        return None
+    shutil.rmtree(build.directory, ignore_errors=True)
+    outcome = run(["meson", "setup", build.directory, SOURCE, *build.options], env={"CXX": build.compiler})
+    return None if outcome.ok else outcome
+
+
+def compile_targets(build, targets):
+    """Builds them, going on after failures: the outcome of each target that failed, by its name."""
+    if not targets:
+        return {}
+    ninja = ["ninja", "-C", build.directory, f"-j{JOBS}"]
+    whole = run([*ninja, "-k0", *targets], deadline=3600)
+    if whole.ok:
+        return {}
+    failed = {}
+    for target in targets:
+        outcome = run([*ninja, target], deadline=3600)
+        if not outcome.ok:
+            failed[target] = outcome
+    return failed
+
+
+def executables(build, folder):
+    """The programs that Meson builds from a folder of the sources: {name: ninja target}."""
+    run(["ninja", "-C", build.directory, "build.ninja"])  # lets Meson see what has changed in its files
+    targets = json.loads(run(["meson", "introspect", "--targets", build.directory]).log)
+    inside = SOURCE / folder / "meson.build"
+    return {each["name"]: str(each["filename"][0]).removeprefix(f"{build.directory}/")
+            for each in targets if each["type"] == "executable" and each["defined_in"] == str(inside)}
