@@ -126,7 +126,13 @@ namespace detail {
 /// their owner out, more levels than there are descriptors or stack.
 class tree_removal {
  public:
-  explicit tree_removal(int parent) : top_(parent) {}
+  explicit tree_removal(const char* name) : name_(name) {}
+
+  absl::Status run(int parent) { return remove(parent, name_, 0); }
+
+ private:
+  /// A level costs a descriptor and a page of stack: what lies deeper is moved to the top and goes from there.
+  static constexpr unsigned most_depth = 32;
 
   absl::Status remove(int parent, const char* name, unsigned depth) {
     if (::unlinkat(parent, name, 0) == 0) return removed();
@@ -136,16 +142,14 @@ class tree_removal {
     return remove_directory(parent, name, depth);
   }
 
- private:
-  /// A level costs a descriptor and a page of stack: what lies deeper is moved to the top and goes from there.
-  static constexpr unsigned most_depth = 32;
-
   absl::Status removed() {
     ++changes_;
     return absl::OkStatus();
   }
-  static absl::Status failure(int error, const char* name) {
-    return errno_error(error, concat('\'', printable(name), '\''));
+  [[nodiscard]] absl::Status failure(int error, const char* name) const {
+    const std::string inner = name == name_ ? "" : concat(": '", printable(name), '\'');
+    return errno_error(error, concat("remove '", name_, '\'', inner),
+                       error == EPERM ? "it is another user's, or immutable: see chattr(1)" : "");
   }
 
   absl::Status remove_directory(int parent, const char* name, unsigned depth) {
@@ -190,7 +194,7 @@ class tree_removal {
   }
 
   /// An owner without privileges may have been locked out by a mode of the container's choice.
-  static absl::StatusOr<directory_stream> open_writable(int parent, const char* name) {
+  [[nodiscard]] absl::StatusOr<directory_stream> open_writable(int parent, const char* name) const {
     constexpr int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     unique_fd fd(::openat(parent, name, O_RDONLY | flags));
     if (!fd && errno == EACCES) {
@@ -208,7 +212,8 @@ class tree_removal {
     return directory_stream(stream);
   }
 
-  int top_;
+  const char* name_;
+  int top_ = -1;
   std::size_t changes_ = 0;
   std::size_t moves_ = 0;
 };
@@ -218,7 +223,7 @@ class tree_removal {
 /// rm -rf of `name` in `parent`: never follows a link, does not stop at file systems (detach mounts first), and
 /// a missing tree is success. Any depth takes some thirty descriptors and as many pages of stack.
 inline absl::Status remove_tree_at(int parent, const std::string& name) {
-  return annotate(detail::tree_removal(parent).remove(parent, name.c_str(), 0), concat("remove '", name, '\''));
+  return detail::tree_removal(name.c_str()).run(parent);
 }
 inline absl::Status remove_tree(const std::string& path) { return remove_tree_at(AT_FDCWD, path); }
 

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// Layers copied into a tree of the container's own: slow, and works on every file system.
+
+#include <mortise/base/status.hpp>
+#include <mortise/rootfs/backend.hpp>
+#include <mortise/rootfs/directory.hpp>
+#include <mortise/rootfs/merged_copy.hpp>
+#include <string>
+#include <string_view>
+
+namespace mortise::rootfs {
+
+/// Effects: a writable copy of the merged layers. Content is shared with them where the file system can
+/// (Btrfs, XFS); else the cost grows with the image. Types, owners, modes, times, links, holes, devices and
+/// extended attributes are the layers'. Without privileges owners are the caller's, and the security namespace
+/// of attributes (file capabilities) is left out.
+/// Fails with: RESOURCE_EXHAUSTED when the file system is full; PERMISSION_DENIED, without privileges, for a file
+/// that its own mode forbids the caller to read; each names the file and its layer.
+/// Leaves behind: `root` in the container's directory, until `destroy`, after a failure as far as it had come.
+template <class Format>
+struct basic_copy {
+  using layer_format = Format;
+  static constexpr std::string_view name = Format::keeps_owners ? "copy" : "unprivileged-copy";
+
+  absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
+    MORTISE_ASSIGN_OR_RETURN(const auto layers, visible_layers<Format>(what.layers));
+    const std::string root = what.directory + "/root";
+    MORTISE_RETURN_IF_ERROR(make_directory(root));
+    MORTISE_RETURN_IF_ERROR(annotate(merged_copy<Format>::run(layers, root), "provision copy"));
+    const model::slot tree = plan.new_slot();
+    // Not at stage::host, where mounts may still be shared with the host, and the copy with them.
+    plan.add(model::stage::root, model::op::clone_tree{root, tree});
+    plan.add(model::stage::root, model::op::enter_root{tree, root});
+    return model::rootfs{{root}};
+  }
+
+  absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_directory(directory); }
+};
+
+using copy = basic_copy<model::overlay_layers>;
+using unprivileged_copy = basic_copy<model::unprivileged_overlay_layers>;
+
+static_assert(backend<copy> && backend<unprivileged_copy>);
+
+}  // namespace mortise::rootfs

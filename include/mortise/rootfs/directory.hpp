@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// What every backend does with a container's directory and with the layers that it is given.
+
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mortise/base/status.hpp>
+#include <mortise/model/layer.hpp>
+#include <mortise/sys/file.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mortise::rootfs {
+
+/// A directory of the container's own. It must not be there yet: what a dead process left is `destroy`ed first.
+inline absl::Status make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), S_IRWXU) == 0) return absl::OkStatus();
+  return errno_error(errno, concat("make directory '", path, '\''),
+                     errno == EEXIST ? "a root was provisioned here before: destroy it first" : "");
+}
+
+/// What every backend's `destroy` does: false if there was nothing.
+inline absl::StatusOr<bool> destroy_directory(const std::string& path) {
+  struct stat about{};
+  if (::lstat(path.c_str(), &about) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    return errno_error(errno, concat("destroy root '", path, '\''));
+  }
+  MORTISE_RETURN_IF_ERROR(annotate(sys::remove_tree(path), "destroy root"));
+  return true;
+}
+
+/// Whether an attribute is overlayfs' own, and so part of a layer's form and not of its content.
+constexpr bool is_overlay_xattr(std::string_view name) {
+  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+}
+
+/// Whether a layer's directory hides what lower layers have under its name.
+template <class Format>
+absl::StatusOr<bool> is_opaque(const std::string& path) {
+  char value[2];
+  const ssize_t size = ::getxattr(path.c_str(), Format::opaque_xattr, value, sizeof value);
+  if (size >= 0) return size == 1 && value[0] == 'y';
+  if (errno == ENODATA || errno == ENOTSUP || errno == ERANGE) return false;
+  return errno_error(errno, concat("get extended attribute '", Format::opaque_xattr, '\''));
+}
+
+/// The layers' directories that a container sees, top-most first. A directory that comes twice counts where it
+/// is higher, since there it covers all that it would cover below (the kernel refuses it twice), and a layer
+/// whose own root is opaque ends the list (the kernel does not look there).
+template <class Format>
+absl::StatusOr<std::vector<std::string>> visible_layers(const model::layers& layers) {
+  std::vector<std::string> out;
+  for (auto each = layers.rbegin(); each != layers.rend(); ++each) {
+    if (std::find(out.begin(), out.end(), each->directory) != out.end()) continue;
+    out.push_back(each->directory);
+    const auto last = is_opaque<Format>(each->directory);
+    if (!last.ok()) return annotate(last.status(), concat("read layer '", each->directory, '\''));
+    if (*last) break;
+  }
+  if (out.empty()) return error(absl::StatusCode::kInvalidArgument, "provision root: there is no layer");
+  return out;
+}
+
+}  // namespace mortise::rootfs

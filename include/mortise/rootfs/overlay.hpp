@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// Layers stacked by the kernel: Documentation/filesystems/overlayfs.rst.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <mortise/base/status.hpp>
+#include <mortise/rootfs/backend.hpp>
+#include <mortise/rootfs/copy_inode.hpp>
+#include <mortise/rootfs/directory.hpp>
+#include <mortise/sys/fd.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace mortise::rootfs {
+
+/// Effects: a writable overlay of the layers, made in the child's mount namespace; whatever the container writes
+/// lies in `upper`. The cost does not grow with the layers' size. The overlay is volatile: nothing is ever
+/// synced for it, since it ends with its container.
+/// Fails with: INVALID_ARGUMENT for more layers than the kernel stacks; the kernel's refusals of a file system
+/// (another overlay as a layer of a layer, no whiteouts) come from the launch, in the kernel's words.
+/// Leaves behind: `upper`, `work` and `root`, the mount point, in the container's directory, until `destroy`;
+/// no mount outside the child's namespace.
+template <class Format>
+struct basic_overlay {
+  using layer_format = Format;
+  static constexpr std::string_view name = Format::keeps_owners ? "overlay" : "unprivileged-overlay";
+  /// OVL_MAX_STACK of fs/overlayfs.
+  static constexpr std::size_t most_layers = 500;
+
+  absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
+    MORTISE_ASSIGN_OR_RETURN(auto lower, visible_layers<Format>(what.layers));
+    if (lower.size() > most_layers) return too_many(lower.size());
+    const std::string upper = what.directory + "/upper";
+    const std::string work = what.directory + "/work";
+    const std::string root = what.directory + "/root";
+    for (const auto& each : {upper, work, root}) MORTISE_RETURN_IF_ERROR(make_directory(each));
+    MORTISE_RETURN_IF_ERROR(copy_root_attributes(lower.front(), upper));
+    const model::slot merged = plan.new_slot();
+    plan.add(model::stage::root,
+             model::op::new_overlay{std::move(lower), upper, work, root, merged, !Format::keeps_owners, true});
+    plan.add(model::stage::root, model::op::enter_root{merged, root});
+    return model::rootfs{{upper, work}};  // a copy-up is written in `work` and then renamed
+  }
+
+  absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_directory(directory); }
+
+ private:
+  static absl::Status too_many(std::size_t count) {
+    return error(absl::StatusCode::kInvalidArgument,
+                 concat("provision overlay: ", count, " layers, and the kernel stacks at most ", most_layers,
+                        ": use the copy backend, or an image with fewer layers"));
+  }
+
+  /// The merged root shows the upper directory's owner, mode and times: they are to be the image's.
+  static absl::Status copy_root_attributes(const std::string& layer, const std::string& upper) {
+    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd from, sys::open(layer, O_RDONLY | O_DIRECTORY));
+    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd to, sys::open(upper, O_RDONLY | O_DIRECTORY));
+    struct stat about{};
+    if (::fstat(from.get(), &about) != 0) return errno_error(errno, concat("stat layer '", layer, '\''));
+    return annotate(copy_attributes<Format>(from.get(), to.get(), about), concat("copy attributes to '", upper, '\''));
+  }
+};
+
+using overlay = basic_overlay<model::overlay_layers>;
+/// In a user namespace of the caller's: Linux 5.11.
+using unprivileged_overlay = basic_overlay<model::unprivileged_overlay_layers>;
+
+static_assert(backend<overlay> && backend<unprivileged_overlay>);
+
+}  // namespace mortise::rootfs

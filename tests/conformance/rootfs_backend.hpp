@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// What holds for every rootfs backend, with one layer. A test of a backend says
+/// `TEST_CASE_TEMPLATE_INVOKE(rootfs_backend_suite, mortise::rootfs::overlay, ...);`
+
+#include <conformance/killed_at.hpp>
+#include <conformance/scene.hpp>
+#include <mortise/base/text.hpp>
+#include <string>
+#include <vector>
+
+namespace conformance {
+
+/// A layer with one of each thing that any user can make.
+inline std::vector<entry> one_of_each() {
+  return {directory("etc", 0750).with_time(1'100'000'000),
+          file("etc/passwd", "root:x:0:0::/root:/bin/sh\n", 0600),
+          file("bin/tool", "#!", 04755),
+          file("bin/group-tool", "#!", 02755),
+          symlink("bin/alias", "tool"),
+          symlink("escape", "/../../../../etc/passwd"),
+          symlink("dangling", "no/such/thing"),
+          file("one-name", "same"),
+          hard_link("other-name", "one-name"),
+          hard_link("etc/third-name", "one-name"),
+          fifo("pipe", 0640),
+          file("noted").with_xattr("user.note", std::string("a\0b", 3)),
+          directory("noted-directory").with_xattr("user.note", "of a directory"),
+          directory("sticky", 01777),
+          file("\xff\n odd name", "odd")};
+}
+
+inline std::vector<std::string> one_of_each_lines() {
+  return {"etc/",
+          "etc/passwd: root:x:0:0::/root:/bin/sh\n",
+          "bin/",
+          "bin/tool: #!",
+          "bin/group-tool: #!",
+          "bin/alias -> tool",
+          "escape -> /../../../../etc/passwd",
+          "dangling -> no/such/thing",
+          "one-name: same",
+          "other-name: same",
+          "etc/third-name: same",
+          "pipe|",
+          "noted: ",
+          "noted-directory/",
+          "sticky/",
+          "\xff\n odd name: odd"};
+}
+
+/// "0750 1 0:0 1100000000.123456789": mode, links (not of directories), owner and time of something.
+inline std::string attributes_of(const std::string& path) {
+  struct stat about{};
+  if (::lstat(path.c_str(), &about) != 0) return path + ": " + std::strerror(errno);
+  char text[128];
+  std::snprintf(text, sizeof text, "%s: %04o %lu %u:%u %ld.%09ld\n", path.c_str(), about.st_mode & 07777,
+                S_ISDIR(about.st_mode) ? 0UL : static_cast<unsigned long>(about.st_nlink), about.st_uid, about.st_gid,
+                about.st_mtim.tv_sec, about.st_mtim.tv_nsec);
+  return text;
+}
+
+inline std::string xattr_of(const std::string& path, const char* name) {
+  char value[256];
+  const ssize_t size = ::lgetxattr(path.c_str(), name, value, sizeof value);
+  return size < 0 ? std::strerror(errno) : std::string(value, static_cast<std::size_t>(size));
+}
+
+inline std::string xattr_names(const std::string& path) {
+  char names[4096];
+  const ssize_t size = ::llistxattr(path.c_str(), names, sizeof names);
+  std::string text(names, size > 0 ? static_cast<std::size_t>(size) : 0);
+  for (char& each : text) each = each == '\0' ? ' ' : each;
+  return text;
+}
+
+template <class Backend>
+void shows_a_layer(scene<Backend>& s) {
+  s.layer(one_of_each());
+  s.expect_tree(one_of_each_lines());
+}
+
+template <class Backend>
+void keeps_attributes(scene<Backend>& s) {
+  s.layer(one_of_each());
+  const auto seen = s.enter(s.provision(s.new_box()), [] {
+    std::string text;
+    for (const char* path : {"/etc", "/etc/passwd", "/bin/tool", "/bin/group-tool", "/bin/alias", "/other-name",
+                             "/pipe", "/noted-directory", "/sticky"})
+      text += attributes_of(path);
+    return text + xattr_of("/noted", "user.note") + '\n' + xattr_of("/noted-directory", "user.note") + '\n';
+  });
+  s.expect_same(seen.text,
+                "/etc: 0750 0 0:0 1100000000.123456789\n"
+                "/etc/passwd: 0600 1 0:0 1000000000.123456789\n"
+                "/bin/tool: 4755 1 0:0 1000000000.123456789\n"
+                "/bin/group-tool: 2755 1 0:0 1000000000.123456789\n"
+                "/bin/alias: 0777 1 0:0 1000000000.123456789\n"
+                "/other-name: 0644 3 0:0 1000000000.123456789\n"
+                "/pipe: 0640 1 0:0 1000000000.123456789\n"
+                "/noted-directory: 0755 0 0:0 1000000000.123456789\n"
+                "/sticky: 1777 0 0:0 1000000000.123456789\n" +
+                    std::string("a\0b\n", 4) + "of a directory\n",
+                "the attributes");
+}
+
+template <class Backend>
+void keeps_what_only_root_can_make(scene<Backend>& s) {
+  if constexpr (scene<Backend>::format::keeps_owners) {
+    const std::string capability("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+                                 20);
+    s.layer({directory("home").with_owner(1000), file("home/file", "hers", 06711).with_owner(1000),
+             symlink("home/link", "file").with_owner(1000), device("zero", 1, 5),
+             file("ping", "", 0755)
+                 .with_owner(7)
+                 .with_xattr("security.capability", capability)
+                 .with_xattr("trusted.x", "y")});
+    const auto seen = s.enter(s.provision(s.new_box()), [&] {
+      struct stat zero{};
+      const bool is_zero = ::lstat("/zero", &zero) == 0 && S_ISCHR(zero.st_mode) && zero.st_rdev == makedev(1, 5);
+      return attributes_of("/home") + attributes_of("/home/file") + attributes_of("/home/link") +
+             (is_zero ? "zero\n" : "no device\n") +
+             (xattr_of("/ping", "security.capability") == capability ? "capability\n" : "no capability\n") +
+             xattr_of("/ping", "trusted.x") + '\n';
+    });
+    s.expect_same(seen.text,
+                  "/home: 0755 0 1000:1001 1000000000.123456789\n"
+                  "/home/file: 6711 1 1000:1001 1000000000.123456789\n"
+                  "/home/link: 0777 1 1000:1001 1000000000.123456789\nzero\ncapability\ny\n",
+                  "what only root can make");
+  }
+}
+
+template <class Backend>
+void shows_the_root_directory_itself(scene<Backend>& s) {
+  s.layer({directory(".", 0711).with_xattr("user.root", "r").with_time(1'200'000'000)});
+  const auto seen = s.enter(s.provision(s.new_box()), [] { return attributes_of("/") + xattr_of("/", "user.root"); });
+  s.expect_same(seen.text, "/: 0711 0 0:0 1200000000.123456789\nr", "the root");
+  s.expect_tree({});
+}
+
+template <class Backend>
+void leaves_the_host_behind(scene<Backend>& s) {
+  s.layer({file("here")});
+  const std::string host_file = s.directory() + "/host-file";
+  write_file(host_file, "host");
+  const auto seen = s.enter(s.provision(s.new_box()), [&] {
+    struct stat root{}, above{}, here{};
+    ::stat("/", &root);
+    ::stat("/..", &above);
+    ::stat(".", &here);
+    const bool is_top = root.st_ino == above.st_ino && root.st_dev == above.st_dev && here.st_ino == root.st_ino;
+    return mortise::concat(is_top ? "top " : "not the top ",
+                           ::access(host_file.c_str(), F_OK) == 0 ? "host" : "no host");
+  });
+  s.expect_same(seen.text, "top no host", "the root's surroundings");
+}
+
+template <class Backend>
+void runs_a_program(scene<Backend>& s) {
+  const auto shell = mortise::sys::read_file("/bin/busybox", 64 << 20);
+  check(shell.ok(), "read /bin/busybox (Debian: busybox-static)");
+  s.layer({file("bin/busybox", *shell, 0755), symlink("bin/sh", "busybox")});
+  const auto ended = s.enter(s.provision(s.new_box()), [] {
+    ::execl("/bin/sh", "sh", "-c", "exit 42", static_cast<char*>(nullptr));
+    return errno;
+  });
+  s.expect(ended.code == 42, "a program runs in the root; it ended with " + std::to_string(ended.code));
+}
+
+template <class Backend>
+void keeps_writes_from_layers(scene<Backend>& s) {
+  s.layer(one_of_each());
+  const std::string before = tree_text(s.layers().front().directory);
+  const std::string box = s.new_box();
+  mortise::model::plan plan;
+  const auto made = s.try_provision(box, plan);
+  check(made.ok(), "provision");
+  const auto wrote = s.enter(plan, [] {
+    if (::mkdir("/new", 0700) != 0) return std::string(std::strerror(errno));
+    write_file("/new/file", "new");
+    write_file("/etc/passwd", "changed");
+    check(::chmod("/bin/tool", 0) == 0 && ::unlink("/one-name") == 0 && ::unlink("/escape") == 0, "change");
+    check(::rename("/bin/alias", "/etc/alias") == 0 && ::rmdir("/sticky") == 0 && ::mkdir("/sticky", 0700) == 0,
+          "move");
+    check(::setxattr("/noted", "user.note", "x", 1, 0) == 0, "set attribute");
+    return std::string("wrote");
+  });
+  const bool read_only = made->writable.empty();
+  s.expect_same(wrote.text, read_only ? "Read-only file system" : "wrote", "writing");
+  for (const auto& each : made->writable) s.expect(::access(each.c_str(), F_OK) == 0, each + " holds what is written");
+  s.expect_same(tree_text(s.layers().front().directory), before, "the layer");
+  s.expect_same(xattr_of(s.layers().front().directory + "/noted", "user.note"), std::string("a\0b", 3),
+                "its attribute");
+  s.expect_tree(one_of_each_lines());
+  s.destroy(box);
+  s.expect_same(tree_text(s.layers().front().directory), before, "the layer after destroy");
+}
+
+template <class Backend>
+void destroys_everything_once(scene<Backend>& s) {
+  s.layer(one_of_each());
+  const std::string box = s.new_box();
+  s.enter(s.provision(box), [] { return tree_text("/"); });
+  s.destroy(box);
+  const auto again = s.backend().destroy(box);
+  s.expect(again.ok() && !*again, "destroying twice is fine, and says false");
+  const auto unknown = s.backend().destroy(s.directory() + "/no/such/box");
+  s.expect(unknown.ok() && !*unknown, "an unknown directory is false");
+  const std::string untouched = s.new_box();
+  s.destroy(untouched);
+}
+
+/// Names and modes by which a container tries to outlive its destruction.
+template <class Backend>
+void destroys_what_resists(scene<Backend>& s) {
+  s.layer({directory("home")});
+  const std::string box = s.new_box();
+  mortise::model::plan plan;
+  const auto made = s.try_provision(box, plan);
+  check(made.ok(), "provision");
+  if (!made->writable.empty()) {
+    const auto resisted = s.enter(plan, [] {
+      check(::chdir("/home") == 0, "enter /home");
+      for (int level = 0; level < 3000; ++level) check(::mkdir("deep", 0700) == 0 && ::chdir("deep") == 0, "dig");
+      check(::mkdir("/locked", 0700) == 0 && ::mkdir("/locked/\x01\n", 0700) == 0, "make");
+      write_file("/locked/\x01\n/\xff", "x", 0);
+      check(::symlink("/", "/locked/link") == 0 && ::chmod("/locked/\x01\n", 0) == 0 && ::chmod("/locked", 0) == 0,
+            "lock");
+      return std::string("dug");
+    });
+    s.expect_same(resisted.text, "dug", "resistance");
+  }
+  s.destroy(box);
+}
+
+template <class Backend>
+void destroys_what_a_killed_process_left(scene<Backend>& s) {
+  s.layer({file("d/a", "1"), symlink("l", "d/a")});
+  const std::string before = tree_text(s.layers().front().directory);
+  int call = 0;
+  for (bool killed = true; killed; ++call) {
+    const std::string box = s.new_box();
+    killed = killed_at(call, [&] {
+      const auto plan = s.provision(box);
+      support::detail::enter_namespaces(scene<Backend>::namespaces);
+      s.enter_here(plan);
+      (void)::access("/d/a", F_OK);
+    });
+    s.destroy(box);
+  }
+  s.expect(call > 15, "the process was killed at many steps, not only at " + std::to_string(call));
+  s.expect_same(tree_text(s.layers().front().directory), before, "the layer");
+}
+
+template <class Backend>
+void refuses_a_used_directory(scene<Backend>& s) {
+  s.layer({file("a")});
+  const std::string box = s.new_box();
+  (void)s.provision(box);
+  mortise::model::plan plan;
+  const auto second = s.try_provision(box, plan);
+  s.expect(second.status().code() == absl::StatusCode::kAlreadyExists, "a second provision in one directory fails");
+  s.expect(mortise::message(second.status()).find("destroy it first") != std::string_view::npos, "with the remedy");
+}
+
+template <class Backend>
+void names_a_missing_layer(scene<Backend>& s) {
+  s.layer({file("a")});
+  check(mortise::sys::remove_tree(s.layers().front().directory).ok(), "remove the layer");
+  const std::string box = s.new_box();
+  mortise::model::plan plan;
+  const auto made = s.try_provision(box, plan);
+  s.expect(made.status().code() == absl::StatusCode::kNotFound, "a missing layer is NOT_FOUND");
+  s.expect(mortise::message(made.status()).find(s.layers().front().directory) != std::string_view::npos, "by name");
+  s.destroy(box);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("rootfs backend", Backend, rootfs_backend_suite) {
+  SUBCASE("shows a layer") { play<Backend>(shows_a_layer); }
+  SUBCASE("keeps attributes") { play<Backend>(keeps_attributes); }
+  SUBCASE("keeps what only root can make") { play<Backend>(keeps_what_only_root_can_make); }
+  SUBCASE("shows the root directory itself") { play<Backend>(shows_the_root_directory_itself); }
+  SUBCASE("leaves the host behind") { play<Backend>(leaves_the_host_behind); }
+  SUBCASE("runs a program") { play<Backend>(runs_a_program); }
+  SUBCASE("keeps writes from layers") { play<Backend>(keeps_writes_from_layers); }
+  SUBCASE("destroys everything once") { play<Backend>(destroys_everything_once); }
+  SUBCASE("destroys what resists") { play<Backend>(destroys_what_resists); }
+  SUBCASE("destroys what a killed process left") { play<Backend>(destroys_what_a_killed_process_left); }
+  SUBCASE("refuses a used directory") { play<Backend>(refuses_a_used_directory); }
+  SUBCASE("names a missing layer") { play<Backend>(names_a_missing_layer); }
+}
+
+}  // namespace conformance

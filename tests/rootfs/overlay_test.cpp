@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <mortise/rootfs/overlay.hpp>
+
+#include <doctest/doctest.h>
+#include <linux/filter.h>
+#include <linux/mount.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <conformance/merging_backend.hpp>
+#include <conformance/rootfs_backend.hpp>
+
+#include <cstddef>
+#include <vector>
+
+using conformance::play;
+using conformance::scene;
+using mortise::rootfs::overlay;
+using mortise::rootfs::unprivileged_overlay;
+
+namespace {
+
+/// From now on fsconfig(2) refuses these commands as a kernel that does not know them: EINVAL.
+void deny_fsconfig(const std::vector<unsigned>& commands) {
+  std::vector<sock_filter> program = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+                                      {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_fsconfig},
+                                      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+                                      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, args[1])}};
+  for (const unsigned each : commands) {
+    program.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, each});
+    program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EINVAL});
+  }
+  program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  conformance::check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install filter");
+}
+
+/// On each kernel's way of making an overlay the same root comes out, and the container can write to it.
+template <class Backend>
+void works_without(scene<Backend>& s, const std::vector<unsigned>& commands, const std::vector<int>& counts) {
+  std::string wanted;
+  for (int number = 0; number < counts.back(); ++number) {
+    s.layer({conformance::file("top", std::to_string(number))});
+    if (std::find(counts.begin(), counts.end(), number + 1) == counts.end()) continue;
+    const std::string box = s.new_box();
+    const auto plan = s.provision(box);
+    const auto seen = support::in_child({.namespaces = s.namespaces}, [&] {
+      deny_fsconfig(commands);
+      s.enter_here(plan);
+      conformance::write_file("/new", "written");
+      return conformance::tree_text("/");
+    });
+    s.expect_same(seen.text, "new: written\ntop: " + std::to_string(number) + '\n', "the tree");
+    s.expect(::access((box + "/upper/new").c_str(), F_OK) == 0, "what is written lies in the upper directory");
+    s.destroy(box);
+  }
+}
+
+template <class Backend>
+void works_without_descriptors(scene<Backend>& s) {
+  works_without(s, {FSCONFIG_SET_FD}, {1, 2, 20, 128});
+}
+template <class Backend>
+void works_with_mount_only(scene<Backend>& s) {
+  s.use_long_paths(200);
+  works_without(s, {FSCONFIG_SET_FD, FSCONFIG_SET_STRING}, {1, 2, 20, 128});
+}
+/// A string of fsconfig(2) holds 255 bytes: where descriptors are not taken, long paths need mount(2).
+template <class Backend>
+void works_with_paths_too_long_for_strings(scene<Backend>& s) {
+  s.use_long_paths(250);
+  works_without(s, {FSCONFIG_SET_FD}, {1, 20});
+}
+
+template <class Backend>
+void is_volatile(scene<Backend>& s) {
+  s.layer({conformance::file("a")});
+  const std::string box = s.new_box();
+  const auto plan = s.provision(box);
+  // The kernel's own mark of a volatile overlay, which only root may look at.
+  const auto seen = support::in_child({.namespaces = s.namespaces}, [&] {
+    const int work = ::open((box + "/work").c_str(), O_PATH | O_DIRECTORY);
+    s.enter_here(plan);
+    return ::faccessat(work, "work/incompat/volatile", F_OK, 0) == 0;
+  });
+  s.expect(seen.ok(), "the overlay is volatile");
+  s.destroy(box);
+}
+
+template <class Backend>
+void plans_two_operations(scene<Backend>& s) {
+  using namespace mortise::model;
+  s.layer({conformance::file("a")});
+  s.layer({conformance::file("b")});
+  const std::string box = s.new_box();
+  plan planned;
+  const auto made = s.try_provision(box, planned);
+  conformance::check(made.ok(), "provision");
+  const auto& operations = planned.at(stage::root);
+  s.expect(operations.size() == 2, "two operations");
+  const auto& create = std::get<op::new_overlay>(operations.at(0));
+  const auto& enter = std::get<op::enter_root>(operations.at(1));
+  s.expect(create.lower == std::vector<std::string>{s.layers()[1].directory, s.layers()[0].directory},
+           "top-most first");
+  s.expect(create.upper == box + "/upper" && create.work == box + "/work" && create.mount_point == box + "/root",
+           "everything in the container's directory");
+  s.expect(create.user_xattrs == !scene<Backend>::format::keeps_owners, "userxattr without privileges, and only then");
+  s.expect(create.is_volatile, "volatile");
+  s.expect(enter.from == create.to && enter.mount_point == create.mount_point, "the overlay is what is entered");
+  s.expect(made->writable == std::vector<std::string>{create.upper, create.work}, "what is written is accounted");
+}
+
+template <class Backend>
+void refuses_too_many_layers(scene<Backend>& s) {
+  for (int number = 0; number < 501; ++number) s.layer({});
+  const std::string box = s.new_box();
+  mortise::model::plan plan;
+  const auto made = s.try_provision(box, plan);
+  s.expect(made.status().code() == absl::StatusCode::kInvalidArgument, "501 layers are INVALID_ARGUMENT");
+  s.expect_same(std::string(mortise::message(made.status())),
+                "provision overlay: 501 layers, and the kernel stacks at most 500: use the copy backend, or an image "
+                "with fewer layers",
+                "the message");
+}
+
+template <class Backend>
+void stacks_as_many_as_the_kernel(scene<Backend>& s) {
+  for (int number = 0; number < 500; ++number) s.layer({conformance::file("top", std::to_string(number))});
+  s.expect_tree({"top: 499"});
+}
+
+}  // namespace
+
+namespace conformance {
+TEST_CASE_TEMPLATE_INVOKE(rootfs_backend_suite, overlay, unprivileged_overlay);
+TEST_CASE_TEMPLATE_INVOKE(merging_backend_suite, overlay, unprivileged_overlay);
+}  // namespace conformance
+
+TEST_CASE_TEMPLATE("overlay", Backend, overlay, unprivileged_overlay) {
+  SUBCASE("works where layers cannot be given by descriptor") { play<Backend>(works_without_descriptors); }
+  SUBCASE("works where only mount(2) makes an overlay") { play<Backend>(works_with_mount_only); }
+  SUBCASE("works with paths too long for a string") { play<Backend>(works_with_paths_too_long_for_strings); }
+  SUBCASE("is volatile") { play<Backend>(is_volatile); }
+  SUBCASE("plans two operations") { play<Backend>(plans_two_operations); }
+  SUBCASE("refuses too many layers") { play<Backend>(refuses_too_many_layers); }
+  SUBCASE("stacks as many as the kernel") { play<Backend>(stacks_as_many_as_the_kernel); }
+}
