@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// What unpacking a layer is asked to do, and what came of it.
+
+#include <absl/status/statusor.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <mortise/archive/limits.hpp>
+#include <span>
+
+namespace mortise::archive {
+
+/// What to unpack into, over what, and how much of it.
+struct apply_request {
+  /// An empty directory. Nobody else may write to it meanwhile.
+  int staging = -1;
+  /// Gives the layers below, unpacked in the same form, top-most first; empty for the bottom layer. It is called at
+  /// most once, from within apply(), when something first depends on them; it may wait for them to be complete.
+  std::function<absl::StatusOr<std::span<const int>>()> lower = {};
+  archive::limits limits = {};
+  /// Hears how many entries and bytes have been unpacked, every now and then.
+  std::function<void(std::uint64_t entries, std::uint64_t bytes)> progress = {};
+  /// Once true, apply() soon fails with CANCELLED.
+  const std::atomic<bool>* cancelled = nullptr;
+  /// When this is over, apply() fails with DEADLINE_EXCEEDED.
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+};
+
+/// What came of it.
+struct applied {
+  std::uint64_t entries = 0;  ///< of the tar
+  std::uint64_t bytes = 0;    ///< written into files
+  /// The directory is right only above the same lower layers: a parent that the tar only implies took its
+  /// attributes from them (or took the default, because they had none), or a hard link's target was copied up.
+  /// Such a layer is kept under its chain ID, any other under its diff ID.
+  bool depends_on_lower = false;
+  /// The tar says of its root directory that lower layers are hidden. overlayfs does not look at that attribute on
+  /// a layer's root: whoever stacks layers must stop here.
+  bool opaque_root = false;
+  /// The tar has an entry for its root directory; otherwise that has the mode 0755 and the caller's ownership.
+  bool root_entry = false;
+  std::uint64_t skipped_devices = 0;  ///< left out because the form has none
+  std::uint64_t skipped_xattrs = 0;   ///< left out because the form, the file system or the inode cannot have them
+};
+
+}  // namespace mortise::archive
