@@ -76,8 +76,9 @@ class way {
       const std::string part(rest.substr(0, rest.find('/')));
       MORTISE_ASSIGN_OR_RETURN(const step_result step, cursor_.descend(part));
       if (step == step_result::entered) continue;
-      if (step == step_result::not_a_directory) MORTISE_RETURN_IF_ERROR(expect_whiteout(part));
+      // umoci says of a directory that became a link both that, and that its former files are deleted.
       if (to_hide && (step == step_result::not_a_directory || cursor_.hides_lower())) return false;
+      if (step == step_result::not_a_directory) MORTISE_RETURN_IF_ERROR(expect_whiteout(part));
       auto link = make_implied(part, step);
       if (!link.ok()) return annotate(link.status(), concat("make its parent '", printable(part), '\''));
       if (*link) {

@@ -101,7 +101,8 @@ struct enter_root {
   slot from;
   std::string mount_point;
 };
-/// mknodat(2) in a directory of our own making; `device` is a dev_t.
+/// A device, in a directory of our own making; `device` is a dev_t. It works where the file system around it has
+/// devices forbidden, so that those which the container makes there do not.
 struct make_node {
   place where;
   std::uint32_t mode;

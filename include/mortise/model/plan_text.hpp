@@ -63,7 +63,7 @@ struct summary {
   std::string operator()(const op::make_read_only& o) const {
     return concat("make '", place_text(o.where), "' read-only");
   }
-  std::string operator()(const op::seal_root&) const { return "make the root read-only"; }
+  std::string operator()(const op::seal_root& o) const { return concat("seal the root:", flags_text(o.flags)); }
   std::string operator()(const op::set_limit& o) const { return concat("set resource limit ", o.resource); }
   std::string operator()(const op::change_directory& o) const {
     return concat("change to directory '", printable(o.path), '\'');

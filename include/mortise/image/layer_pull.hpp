@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// Makes an image's layers ready in a store: those that are missing are read, verified and unpacked, several
+/// at once, each in one streaming pass. Needs: libcrypto, libarchive, libisal or zlib, libzstd.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mortise/archive/apply.hpp>
+#include <mortise/archive/decompress.hpp>
+#include <mortise/base/reader.hpp>
+#include <mortise/base/status.hpp>
+#include <mortise/digest/openssl.hpp>
+#include <mortise/digest/verifying_reader.hpp>
+#include <mortise/image/chain.hpp>
+#include <mortise/image/file_lock.hpp>
+#include <mortise/image/inherit_root.hpp>
+#include <mortise/image/metered_reader.hpp>
+#include <mortise/image/resolve.hpp>
+#include <mortise/image/source.hpp>
+#include <mortise/image/store_concept.hpp>
+#include <mortise/image/store_directory.hpp>
+#include <mortise/image/unpacked_layers.hpp>
+#include <mortise/image/whole_blocks.hpp>
+#include <mortise/model/layer.hpp>
+#include <mortise/sys/fd.hpp>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace mortise::image {
+
+/// Layers are taken bottom first. One that needs something from those below (a parent directory's
+/// attributes, the target of a hard link) waits until they are published; they were taken before it, so
+/// this ends. Between processes one layer of one chain is made by one of them, under a lock named by the
+/// chain ID: who holds it waits only for shorter chains, so no two can wait for each other.
+template <class Format, class Progress>
+class layer_pull {
+ public:
+  layer_pull(const store_directory& store, origin& from, const resolved_image& image, const provide_options& options,
+             Progress& progress)
+      : store_(store),
+        unpacked_(store, Format::name),
+        from_(from),
+        image_(image),
+        options_(options),
+        progress_(progress),
+        chains_(chain_ids(image.config.parsed.diff_ids)),
+        ready_(chains_.size()) {}
+
+  /// Every layer, if all are there already; touches no origin.
+  std::optional<model::layers> ready() {
+    missing_.clear();
+    for (std::size_t at = 0; at < ready_.size(); ++at) {
+      ready_[at] = unpacked_.find(diff_id(at), chains_[at]);
+      if (!ready_[at]) missing_.push_back(at);
+    }
+    if (!missing_.empty()) return std::nullopt;
+    return result();
+  }
+
+  /// Every layer, after making those that are missing.
+  /// Leaves behind on failure: the layers that were finished.
+  absl::StatusOr<model::layers> run() {
+    if (auto all = ready()) return *std::move(all);
+    MORTISE_RETURN_IF_ERROR(pull_missing());
+    return result();
+  }
+
+ private:
+  /// Opened once, when the layer turns out to depend on them; top-most first.
+  struct lower_trees {
+    std::vector<sys::unique_fd> owners;
+    std::vector<int> fds;
+  };
+
+  [[nodiscard]] const model::digest& diff_id(std::size_t at) const { return image_.config.parsed.diff_ids[at]; }
+  [[nodiscard]] const model::descriptor& blob(std::size_t at) const { return image_.manifest.parsed.layers[at]; }
+  [[nodiscard]] std::string subject(std::size_t at) const {
+    return concat("layer ", at + 1, " of ", ready_.size(), " (", diff_id(at).brief(), ')');
+  }
+
+  /// Bottom first, from the top-most that hides all below it.
+  model::layers result() {
+    model::layers out;
+    for (std::size_t at = 0; at < ready_.size(); ++at) {
+      if (std::find(missing_.begin(), missing_.end(), at) == missing_.end())
+        report(at, progress::stage::ready, 0, true);
+      if (ready_[at]->opaque_root) out.clear();
+      out.push_back({diff_id(at), ready_[at]->directory});
+    }
+    return out;
+  }
+
+  absl::Status pull_missing() {
+    MORTISE_ASSIGN_OR_RETURN(const staging room, store_.stage());
+    room_ = &room;
+    const unsigned wished =
+        options_.jobs != 0 ? options_.jobs : std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
+    {
+      std::vector<std::jthread> helpers;
+      while (helpers.size() + 1 < std::min<std::size_t>(wished, missing_.size())) {
+        try {
+          helpers.emplace_back([this] { work(); });
+        } catch (const std::system_error&) {
+          break;  // fewer threads do it too
+        }
+      }
+      work();
+    }
+    room_ = nullptr;
+    return failure_;
+  }
+
+  void work() {
+    for (std::size_t next = 0; (next = taken_.fetch_add(1)) < missing_.size();) {
+      const std::size_t at = missing_[next];
+      const absl::Status status = annotate(provide_one(at), concat("unpack ", subject(at)));
+      if (status.ok()) continue;
+      const std::lock_guard guard(mutex_);
+      if (failure_.ok()) failure_ = status;
+      stopped_ = true;
+      changed_.notify_all();
+      return;
+    }
+  }
+
+  absl::Status provide_one(std::size_t at) {
+    MORTISE_RETURN_IF_ERROR(check_wanted());
+    report(at, progress::stage::waiting, 0);
+    const std::string name = concat(Format::name, '-', chains_[at].hex());
+    MORTISE_ASSIGN_OR_RETURN(const auto lock,
+                             file_lock::acquire(store_.locks(), name, [this] { return !check_wanted().ok(); }));
+    auto found = unpacked_.find(diff_id(at), chains_[at]);  // another may have made it while we waited
+    const bool cached = found.has_value();
+    if (!cached) {
+      MORTISE_RETURN_IF_ERROR(unpacked_.discard_lost(diff_id(at), chains_[at], *room_));
+      MORTISE_ASSIGN_OR_RETURN(found, make(at));
+    }
+    report(at, progress::stage::ready, cached ? 0 : blob(at).size, cached);
+    const std::lock_guard guard(mutex_);
+    ready_[at] = std::move(found);
+    changed_.notify_all();
+    return absl::OkStatus();
+  }
+
+  /// Unpacks one layer into the staging directory and publishes it.
+  absl::StatusOr<unpacked_layer> make(std::size_t at) {
+    const std::string name = concat("layer-", at);
+    const std::string tree = concat(name, "/tree");
+    if (::mkdirat(room_->fd(), name.c_str(), 0700) != 0 || ::mkdirat(room_->fd(), tree.c_str(), 0755) != 0)
+      return errno_error(errno, "make staging directory");
+    MORTISE_ASSIGN_OR_RETURN(const auto root, sys::open_at(room_->fd(), tree, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    lower_trees below;
+    MORTISE_ASSIGN_OR_RETURN(const auto applied, unpack(at, root.get(), below));
+    layer_record record{diff_id(at), {}, applied.opaque_root, applied.entries, applied.bytes, {}};
+    bool depends = applied.depends_on_lower;
+    if (!applied.root_entry && at > 0) {
+      MORTISE_RETURN_IF_ERROR(open_lower(at, below));
+      MORTISE_ASSIGN_OR_RETURN(const bool changed, inherit_root(below.fds.front(), root.get()));
+      depends = depends || changed;
+    }
+    if (depends) record.chain_id = chains_[at];
+    return unpacked_.publish(*room_, name, std::move(record));
+  }
+
+  /// One pass: blob, its digest and size, decompression, diff ID, files. A layer that lies there plain has
+  /// one digest for both, and is hashed once.
+  absl::StatusOr<archive::applied> unpack(std::size_t at, int root, lower_trees& below) {
+    MORTISE_ASSIGN_OR_RETURN(const auto opened, open(at));
+    metered_reader metered(*opened, [this, at](std::uint64_t total) {
+      report(at, progress::stage::unpacking, total);
+      return check_wanted();
+    });
+    const model::descriptor& from = blob(at);
+    digest::verifying_reader<digest::openssl> packed(metered, from.digest, from.size,
+                                                     concat("blob ", from.digest.text()));
+    if (from.digest == diff_id(at)) return apply(at, packed, root, below);
+    MORTISE_ASSIGN_OR_RETURN(const auto plain, archive::decompress(packed));
+    digest::verifying_reader<digest::openssl> tar(*plain, diff_id(at), std::nullopt, "diff ID");
+    MORTISE_ASSIGN_OR_RETURN(const auto applied, apply(at, tar, root, below));
+    MORTISE_RETURN_IF_ERROR(packed.drain());
+    return applied;
+  }
+
+  absl::StatusOr<std::unique_ptr<reader>> open(std::size_t at) {
+    auto opened = from_.open_blob(blob(at));
+    if (absl::IsNotFound(opened.status()) && role_of(blob(at).type) == role::foreign_layer)
+      return annotate(opened.status(), "its content is foreign, kept elsewhere by its publisher");
+    return opened;
+  }
+
+  absl::StatusOr<archive::applied> apply(std::size_t at, digest::verifying_reader<digest::openssl>& tar, int root,
+                                         lower_trees& below) {
+    archive::apply_request request;
+    request.staging = root;
+    request.cancelled = options_.cancelled;
+    if (at > 0)
+      request.lower = [this, at, &below]() -> absl::StatusOr<std::span<const int>> {
+        MORTISE_RETURN_IF_ERROR(open_lower(at, below));
+        return std::span<const int>(below.fds);
+      };
+    whole_blocks padded(tar);
+    MORTISE_ASSIGN_OR_RETURN(const auto applied, archive::apply<Format>(padded, request));
+    MORTISE_RETURN_IF_ERROR(tar.drain());  // what follows the tar's end is part of its digest
+    return applied;
+  }
+
+  /// Opens the trees below a layer, top-most first, once all of them are there.
+  absl::Status open_lower(std::size_t at, lower_trees& into) {
+    if (!into.fds.empty()) return absl::OkStatus();
+    MORTISE_RETURN_IF_ERROR(wait_for_layers_below(at));
+    for (std::size_t below = at; below-- > 0;) {
+      MORTISE_ASSIGN_OR_RETURN(auto tree, sys::open(ready_[below]->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+      into.fds.push_back(tree.get());
+      into.owners.push_back(std::move(tree));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status wait_for_layers_below(std::size_t at) {
+    std::unique_lock guard(mutex_);
+    const auto end = ready_.begin() + static_cast<std::ptrdiff_t>(at);
+    while (!std::all_of(ready_.begin(), end, [](const auto& each) { return each.has_value(); })) {
+      MORTISE_RETURN_IF_ERROR(check_wanted());
+      changed_.wait_for(guard, std::chrono::milliseconds(20));  // wakes to see a cancellation too
+    }
+    return absl::OkStatus();
+  }
+
+  /// Not OK once the caller gave up or another layer failed.
+  [[nodiscard]] absl::Status check_wanted() const {
+    const bool cancelled = options_.cancelled != nullptr && options_.cancelled->load(std::memory_order_relaxed);
+    if (cancelled) return error(absl::StatusCode::kCancelled, "cancelled");
+    if (stopped_) return error(absl::StatusCode::kAborted, "another layer failed");
+    return absl::OkStatus();
+  }
+
+  void report(std::size_t at, progress::stage now, std::uint64_t done, bool cached = false) {
+    const std::lock_guard guard(reporting_);
+    progress_(progress{at, ready_.size(), now, done, blob(at).size, cached});
+  }
+
+  const store_directory& store_;
+  unpacked_layers unpacked_;
+  origin& from_;
+  const resolved_image& image_;
+  const provide_options& options_;
+  Progress& progress_;
+  std::vector<model::digest> chains_;
+
+  std::vector<std::optional<unpacked_layer>> ready_;
+  std::vector<std::size_t> missing_;  ///< bottom first
+  const staging* room_ = nullptr;
+  std::atomic<std::size_t> taken_ = 0;
+  std::atomic<bool> stopped_ = false;
+  std::mutex reporting_;
+  std::mutex mutex_;  ///< of ready_ and failure_
+  std::condition_variable changed_;
+  absl::Status failure_;
+};
+
+}  // namespace mortise::image

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// From what a location names to one image that can run: nested indexes, the choice of platform, and the
+/// agreement of manifest and configuration. Needs: RapidJSON, libcrypto.
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <mortise/base/status.hpp>
+#include <mortise/digest/openssl.hpp>
+#include <mortise/digest/verifying_reader.hpp>
+#include <mortise/image/file_section.hpp>
+#include <mortise/image/media_types.hpp>
+#include <mortise/image/oci/config.hpp>
+#include <mortise/image/oci/manifest.hpp>
+#include <mortise/image/source.hpp>
+#include <mortise/model/image_config.hpp>
+#include <mortise/model/manifest.hpp>
+#include <mortise/model/platform.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace mortise::image {
+
+/// A document with the exact bytes it was parsed from, which are what its digest is of.
+template <class Parsed>
+struct document {
+  model::digest digest;
+  std::string text;
+  Parsed parsed;
+};
+
+/// An image that was chosen and checked, its layers not yet touched.
+struct resolved_image {
+  document<model::manifest> manifest;
+  document<model::image_config> config;
+};
+
+/// The most bytes of a manifest, index or configuration.
+inline constexpr std::size_t most_document_bytes = std::size_t{8} << 20;
+
+/// A small blob, verified. Size is checked before anything is read.
+inline absl::StatusOr<std::string> read_document(origin& from, const model::descriptor& blob, std::string_view what) {
+  if (blob.data) return *blob.data;
+  if (blob.size > most_document_bytes)
+    return error(
+        absl::StatusCode::kResourceExhausted,
+        concat("read ", what, ": its ", blob.size, " bytes are more than the ", most_document_bytes, " allowed"));
+  auto opened = from.open_blob(blob);
+  if (!opened.ok()) return annotate(opened.status(), concat("read ", what));
+  digest::verifying_reader<digest::openssl> verified(**opened, blob.digest, blob.size, std::string(what));
+  return read_text(verified, most_document_bytes);
+}
+
+namespace detail {
+
+inline absl::StatusOr<document<oci::manifest_or_index>> read_manifest(origin& from, const model::descriptor& at) {
+  const std::string what = concat(role_of(at.type) == role::index ? "index " : "manifest ", at.digest.text());
+  MORTISE_ASSIGN_OR_RETURN(std::string text, read_document(from, at, what));
+  MORTISE_ASSIGN_OR_RETURN(auto parsed, oci::parse_manifest(text, what, at.type));
+  return document<oci::manifest_or_index>{at.digest, std::move(text), std::move(parsed)};
+}
+
+/// What an image must be to run; said by its first part that is not.
+inline absl::Status check_runnable(const model::manifest& manifest) {
+  const auto refuse = [](std::string_view why) { return error(absl::StatusCode::kFailedPrecondition, why); };
+  if (manifest.config.type == media::docker_plugin)
+    return refuse("it is a Docker plugin, not an image that can be run");
+  if (role_of(manifest.config.type) != role::config)
+    return refuse(concat("it is an artifact, not an image that can be run: its configuration is ",
+                         printable(manifest.config.type.text())));
+  for (std::size_t at = 0; at < manifest.layers.size(); ++at) {
+    const role kind = role_of(manifest.layers[at].type);
+    if (kind != role::layer && kind != role::foreign_layer)
+      return refuse(concat("layer ", at + 1, " of ", manifest.layers.size(), " has the unknown media type ",
+                           printable(manifest.layers[at].type.text())));
+  }
+  return absl::OkStatus();
+}
+
+/// Docker's history counts the layers a second time; where it is kept the two must agree.
+inline absl::Status check_agreement(const model::manifest& manifest, const model::image_config& config) {
+  const auto refuse = [](std::string_view why) { return error(absl::StatusCode::kDataLoss, why); };
+  if (config.diff_ids.size() != manifest.layers.size())
+    return refuse(concat("its manifest has ", manifest.layers.size(), " layers, its configuration ",
+                         config.diff_ids.size(), " diff IDs"));
+  if (manifest.config.type != media::docker_config || config.history.empty()) return absl::OkStatus();
+  const auto made = std::count_if(config.history.begin(), config.history.end(),
+                                  [](const model::history_entry& each) { return !each.empty_layer; });
+  if (static_cast<std::size_t>(made) != config.diff_ids.size())
+    return refuse(
+        concat("its history makes ", made, " layers, its configuration has ", config.diff_ids.size(), " diff IDs"));
+  return absl::OkStatus();
+}
+
+/// A manifest's image, checked. `manifest` is the alternative that `of` holds.
+inline absl::StatusOr<resolved_image> complete(origin& from, document<oci::manifest_or_index> of) {
+  auto* const manifest = std::get_if<model::manifest>(&of.parsed);
+  const std::string subject = concat("image ", of.digest.text());
+  if (manifest == nullptr)
+    return error(absl::StatusCode::kInvalidArgument, concat("resolve ", subject, ": it is an index"));
+  if (const absl::Status status = check_runnable(*manifest); !status.ok())
+    return annotate(status, concat("resolve ", subject));
+  const std::string what = concat("configuration ", manifest->config.digest.text());
+  MORTISE_ASSIGN_OR_RETURN(std::string text, read_document(from, manifest->config, what));
+  MORTISE_ASSIGN_OR_RETURN(auto config, oci::parse_config(text, what));
+  if (const absl::Status status = check_agreement(*manifest, config); !status.ok())
+    return annotate(status, concat("resolve ", subject));
+  const model::digest config_digest = manifest->config.digest;
+  return resolved_image{{of.digest, std::move(of.text), std::move(*manifest)},
+                        {config_digest, std::move(text), std::move(config)}};
+}
+
+/// Gathers the images below some descriptors.
+class gatherer {
+ public:
+  explicit gatherer(origin& from) : from_(from) {}
+
+  absl::Status visit(const std::vector<model::descriptor>& list, unsigned depth = 0) {
+    if (depth > most_depth)
+      return error(absl::StatusCode::kResourceExhausted,
+                   concat("resolve image: indexes are nested deeper than ", most_depth));
+    for (const model::descriptor& each : list) {
+      if (++count_ > oci::most_descriptors)
+        return error(absl::StatusCode::kResourceExhausted,
+                     concat("resolve image: its indexes list more than ", oci::most_descriptors, " manifests"));
+      MORTISE_RETURN_IF_ERROR(visit_one(each, depth));
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<model::descriptor> images;
+
+ private:
+  static constexpr unsigned most_depth = 4;
+
+  /// Attestations pose as images for a platform that nobody has; unknown types are for others to understand.
+  static bool is_attestation(const model::descriptor& each) {
+    return (each.platform && each.platform->os == "unknown" && each.platform->architecture == "unknown") ||
+           model::find(each.annotations, "vnd.docker.reference.type") == "attestation-manifest";
+  }
+
+  absl::Status visit_one(const model::descriptor& each, unsigned depth) {
+    const role kind = role_of(each.type);
+    if (is_attestation(each) || (kind != role::manifest && kind != role::index && kind != role::schema_1)) {
+      skipped = each.type.text();
+      return absl::OkStatus();
+    }
+    // Seen before: adds no choice, and an index that were to contain itself would end here.
+    if (!seen_.insert(each.digest.text()).second) return absl::OkStatus();
+    if (kind != role::index) {
+      images.push_back(each);
+      return absl::OkStatus();
+    }
+    MORTISE_ASSIGN_OR_RETURN(const auto nested, read_manifest(from_, each));
+    return visit(std::get<model::index>(nested.parsed).manifests, depth + 1);
+  }
+
+ public:
+  std::string skipped;  ///< the type of the last entry that was no image
+
+ private:
+  origin& from_;
+  std::set<std::string> seen_;
+  std::size_t count_ = 0;
+};
+
+inline absl::Status no_platform(const model::platform& wanted, const std::set<std::string>& offered) {
+  return error(absl::StatusCode::kNotFound, concat("choose an image for ", wanted.text(), ": it is offered for ",
+                                                   join(offered, ", "), " (name one of these as the platform)"));
+}
+
+/// The best of several images for a platform: by what the index says, else by what the configuration does.
+inline absl::StatusOr<resolved_image> choose(origin& from, const std::vector<model::descriptor>& images,
+                                             const model::platform& wanted) {
+  std::optional<resolved_image> unlisted;  // the best of those whose index says no platform
+  const model::descriptor* listed = nullptr;
+  std::optional<unsigned> best;
+  std::set<std::string> offered;
+  for (const model::descriptor& each : images) {
+    std::optional<resolved_image> read;
+    model::platform platform;
+    if (each.platform) {
+      platform = *each.platform;
+    } else {
+      MORTISE_ASSIGN_OR_RETURN(auto manifest, read_manifest(from, each));
+      MORTISE_ASSIGN_OR_RETURN(read, complete(from, std::move(manifest)));
+      platform = read->config.parsed.platform;
+    }
+    offered.insert(platform.text());
+    const auto rank = model::rank(wanted, platform);
+    if (!rank || (best && *rank >= *best)) continue;
+    best = rank;
+    listed = &each;
+    unlisted = std::move(read);
+  }
+  if (!best) return no_platform(wanted, offered);
+  if (unlisted) return *std::move(unlisted);
+  MORTISE_ASSIGN_OR_RETURN(auto manifest, read_manifest(from, *listed));
+  return complete(from, std::move(manifest));
+}
+
+}  // namespace detail
+
+/// The image whose manifest is the one root of `from`, whatever its platform.
+inline absl::StatusOr<resolved_image> read_image(origin& from) {
+  MORTISE_ASSIGN_OR_RETURN(const auto roots, from.roots());
+  MORTISE_ASSIGN_OR_RETURN(auto manifest, detail::read_manifest(from, roots.front()));
+  return detail::complete(from, std::move(manifest));
+}
+
+/// Resolves what `from` names to the image that `wanted` runs best. Every document is verified.
+/// Fails with: NOT_FOUND where no platform fits, listing those on offer; DATA_LOSS for altered content;
+/// FAILED_PRECONDITION for what is no image; INVALID_ARGUMENT for malformed documents.
+inline absl::StatusOr<resolved_image> resolve(origin& from, const model::platform& wanted) {
+  MORTISE_ASSIGN_OR_RETURN(const auto roots, from.roots());
+  detail::gatherer found(from);
+  MORTISE_RETURN_IF_ERROR(found.visit(roots));
+  if (found.images.empty())
+    return error(absl::StatusCode::kFailedPrecondition,
+                 found.skipped.empty()
+                     ? std::string("resolve image: its index is empty")
+                     : concat("resolve image: nothing in it is an image (it holds ", printable(found.skipped), ')'));
+  return detail::choose(from, found.images, wanted);
+}
+
+}  // namespace mortise::image

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Images as other tools make them, unpacked as another tool unpacks them: entry by entry the same.
+#include <mortise/image/store.hpp>
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <image/store_fixture.hpp>
+#include <image/tree_compare.hpp>
+#include <string>
+#include <string_view>
+#include <support/place.hpp>
+#include <support/skip.hpp>
+
+using mortise::message;
+using support::store_fixture;
+
+namespace {
+
+/// Runs a shell script in `directory`; its output is shown only if it fails.
+bool run(const std::string& directory, const std::string& script) {
+  support::write_file(directory + "/script", "set -e\ncd '" + directory + "'\n" + script);
+  const bool worked = std::system(("sh '" + directory + "/script' >'" + directory + "/output' 2>&1").c_str()) == 0;
+  INFO(support::read_file(directory + "/output"));
+  CHECK(worked);
+  return worked;
+}
+
+bool missing_tools() {
+  return support::missing_root() || support::missing_program("umoci") || support::missing_program("skopeo") ||
+         support::missing_program("busybox");
+}
+
+/// What overlayfs shows of the image we unpack against what umoci unpacks of it.
+std::string against_umoci(const std::string& place, const std::string& layout, const std::string& tag) {
+  if (!run(place, mortise::concat("rm -rf bundle; umoci unpack --image '", layout, ":", tag, "' bundle")))
+    return "umoci failed";
+  const auto image = support::provide(place + "/store", mortise::concat("oci:", layout, ":", tag));
+  if (!image.ok()) return std::string(message(image.status()));
+  const support::merged_layers merged(image->layers);
+  return support::differences(merged.path(), place + "/bundle/rootfs");
+}
+
+/// A small image of busybox: files, links, a set-user-ID program, devices, attributes, odd names.
+constexpr std::string_view small_image = R"sh(
+umoci init --layout oci
+umoci new --image oci:base
+mkdir -p root/bin root/etc root/dev root/empty
+cp "$(command -v busybox)" root/bin/busybox
+ln root/bin/busybox root/bin/sh; ln -s busybox root/bin/ls; ln -s /etc/motd root/link
+echo hello >root/etc/motd; chmod 640 root/etc/motd; chown 12:34 root/etc/motd
+printf x >"root/etc/$(printf 'a\377b')"; printf y >"root/etc/with space"
+mknod root/dev/null c 1 3; mkfifo root/fifo; chmod 4755 root/bin/busybox; chmod 1777 root/empty
+setfattr -n user.note -v text root/etc/motd 2>/dev/null || true
+touch -d '2001-02-03 04:05:06.123456789' root/etc/motd
+tar -C root --format pax --xattrs -cf layer.tar .
+umoci raw add-layer --image oci:base layer.tar
+umoci config --image oci:base --config.entrypoint /bin/sh --config.cmd -c --config.user 12:34 --config.env A=B
+)sh";
+
+}  // namespace
+
+TEST_CASE("real images: a static-binary image of umoci's, by umoci and through skopeo's archives") {
+  if (missing_tools()) return;
+  store_fixture here;
+  const std::string at = here.place.path();
+  REQUIRE(run(at, mortise::concat("rm -rf oci\n", small_image, R"sh(
+skopeo copy -q oci:oci:base docker-archive:docker.tar:example.com/small:1
+skopeo copy -q oci:oci:base oci-archive:oci.tar:base
+skopeo copy -q --dest-compress-format zstd --dest-compress oci:oci:base oci:zstd:base
+gzip -k docker.tar)sh")));
+  CHECK(against_umoci(at, at + "/oci", "base") == "");
+  const auto image = support::provide(here.directory, "oci:" + at + "/oci:base");
+  REQUIRE(image.ok());
+  CHECK(image->config.user == "12:34");
+  CHECK(image->config.entrypoint.front() == "/bin/sh");
+  for (const char* const other : {"docker-archive:%/docker.tar", "docker-archive:%/docker.tar.gz:example.com/small:1",
+                                  "oci-archive:%/oci.tar:base", "oci:%/zstd:base"}) {
+    std::string location(other);
+    location.replace(location.find('%'), 1, at);
+    CAPTURE(location);
+    const auto same = support::provide(here.directory, location);
+    REQUIRE(message(same.status()) == "");
+    CHECK(same->layers.front().directory == image->layers.front().directory);
+    CHECK(same->config.user == "12:34");
+  }
+}
+
+TEST_CASE("real images: twenty layers with whiteouts, hard links and replaced kinds") {
+  if (missing_tools()) return;
+  store_fixture here;
+  const std::string at = here.place.path();
+  REQUIRE(run(at, mortise::concat("rm -rf oci\n", small_image, R"sh(
+umoci unpack --image oci:base work; cd work/rootfs
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do
+  mkdir -p d$i/sub; echo $i >d$i/sub/file; ln d$i/sub/file d$i/hard; ln -s sub/file d$i/soft
+  [ $i -lt 3 ] || rm -rf d$((i - 2))/sub
+  case $i in
+    4) rm etc/motd; mkdir etc/motd; echo x >etc/motd/file;;
+    7) rm -r etc/motd; ln -s /nowhere etc/motd;;
+    9) rm -r d8; mkdir d8; echo again >d8/new;;
+    11) chmod 700 d9; chown 7:7 d10;;
+    13) ln d12/sub/file linked;;
+    15) rm -r d14; echo file >d14;;
+    17) chmod 0750 .;;
+  esac
+  (cd ../..; umoci repack --refresh-bundle --image oci:base work)
+done)sh")));
+  CHECK(against_umoci(at, at + "/oci", "base") == "");
+  const auto image = support::provide(at + "/store", "oci:" + at + "/oci:base");
+  REQUIRE(image.ok());
+  CHECK(image->layers.size() == 20);
+}
+
+TEST_CASE("real images: buildah's, in OCI's and in Docker's form") {
+  if (missing_tools() || support::missing_program("buildah")) return;
+  store_fixture here;
+  const std::string at = here.place.path();
+  REQUIRE(run(at, R"sh(
+export XDG_RUNTIME_DIR=$PWD/run; mkdir run
+b() { command=$1; shift; buildah --root $PWD/graph --runroot $PWD/run --storage-driver vfs $command "$@"; }
+container=$(b from scratch)
+b copy -q $container "$(command -v busybox)" /bin/busybox
+b config --cmd /bin/busybox --label a=b --arch amd64 $container
+b commit -q --format oci $container oci:$PWD/built:one
+b commit -q --format docker $container docker-archive:$PWD/built.tar:built:one
+b rm -a)sh"));
+  CHECK(against_umoci(at, at + "/built", "one") == "");
+  const auto oci = support::provide(here.directory, "oci:" + at + "/built:one");
+  const auto docker = support::provide(here.directory, "docker-archive:" + at + "/built.tar:built:one");
+  REQUIRE(message(oci.status()) == "");
+  REQUIRE(message(docker.status()) == "");
+  CHECK(mortise::model::find(docker->config.labels, "a") == "b");
+  CHECK(oci->layers.size() == docker->layers.size());
+}
+
+TEST_CASE("real images: a Debian root of mmdebstrap's") {
+  if (missing_tools() || support::missing_program("mmdebstrap")) return;
+  const std::string cache = support::cache_directory();
+  if (::access((cache + "/bookworm.tar").c_str(), R_OK) != 0) {
+    const std::string make =
+        mortise::concat("mmdebstrap --quiet --variant=minbase --format=tar bookworm '", cache,
+                        "/bookworm.new' >/dev/null 2>&1 && mv '", cache, "/bookworm.new' '", cache, "/bookworm.tar'");
+    if (std::system(make.c_str()) != 0) {
+      support::skip("needs a Debian mirror that mmdebstrap can reach");
+      return;
+    }
+  }
+  store_fixture here;
+  const std::string at = here.place.path();
+  REQUIRE(run(
+      at,
+      mortise::concat(
+          "rm -rf oci; umoci init --layout oci; umoci new --image oci:debian; umoci raw add-layer --image oci:debian '",
+          cache, "/bookworm.tar'")));
+  CHECK(against_umoci(at, at + "/oci", "debian") == "");
+}
