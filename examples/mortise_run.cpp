@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Proves that a whole program can be made of compositions: a `docker run` that needs no daemon, and whose four
+// container types (overlay or copied root, with privileges or without) are chosen by its command line.
+// Needs an image, and root or user namespaces. The parts are in mortise_run/; `mortise-run --help` explains.
+#include <cerrno>
+#include <cstdio>
+#include <map>
+#include <mortise/launch/launcher.hpp>
+#include <mortise/version.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "mortise_run/composition.hpp"
+#include "mortise_run/options.hpp"
+#include "mortise_run/signals.hpp"
+
+namespace {
+
+using namespace mortise_run;
+
+enum exit_code : int { ours = 125, not_executable = 126, not_found = 127, by_signal = 128 };
+
+void say(std::string_view text) {
+  std::fprintf(stderr, "mortise-run: %.*s\n", static_cast<int>(text.size()), text.data());
+}
+
+/// What went wrong, as the last word of a run.
+int fail(const absl::Status& status, int code) {
+  say(mortise::message(status));
+  return code;
+}
+
+/// A failed launch as an exit code, by the conventions of shells and of `docker run`.
+int exit_code_of(const absl::Status& status) {
+  const auto operation = status.GetPayload(mortise::to_absl(mortise::launch::operation_payload));
+  if (!operation || *operation != "execute") return ours;
+  const int problem = mortise::errno_of(status);
+  return problem == ENOENT || problem == ENOTDIR ? not_found : not_executable;
+}
+
+/// What earlier runs left when they were killed is freed before anything new is made. A record is freed by the
+/// type of container that wrote it; the others can only say that it is not theirs.
+void recover(const options& what, const std::vector<const composition*>& all) {
+  std::map<std::string, absl::Status> problems;
+  for (const composition* const each : all) {
+    const auto result = each->recover(what);
+    if (!result.ok()) return;  // to run will fail for the same reason, and say so
+    for (const auto& id : result->freed) problems.erase(id);
+    for (const auto& [id, status] : result->failed)
+      if (!absl::IsFailedPrecondition(status) || !problems.contains(id)) problems[id] = status;
+  }
+  for (const auto& [id, status] : problems) say(mortise::message(status));
+}
+
+int run(options what) {
+  const bool is_root = ::geteuid() == 0;
+  if (!is_root && !what.rootless && !what.quiet) say("not root: running rootless, in a user namespace");
+  what.rootless = what.rootless || !is_root;
+  auto signals = signal_relay::start();
+  if (!signals.ok()) return fail(signals.status(), ours);
+
+  std::vector<const composition*> possible = {&rootless_overlay, &rootless_copy};
+  if (is_root) possible.insert(possible.end(), {&overlay, &copy});
+  recover(what, possible);
+  const composition& chosen =
+      what.rootless ? (what.copy ? rootless_copy : rootless_overlay) : (what.copy ? copy : overlay);
+  const auto code = chosen.run(what, **signals);
+  if (code.ok()) return *code;
+  if (const int signal = (*signals)->cancelled_by())
+    return fail(absl::CancelledError("cancelled by a signal"), by_signal + signal);
+  if (mortise::errno_of(code.status()) == EPERM && !what.rootless) say("without all of root's rights, try --rootless");
+  return fail(code.status(), exit_code_of(code.status()));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  auto what = parse_options({argv + 1, argv + argc});
+  if (!what.ok()) return fail(what.status(), ours);
+  if (what->help) return std::fputs(help_text().c_str(), stdout) < 0 ? ours : 0;
+  if (what->version) return std::printf("mortise-run %s\n", std::string(mortise::version).c_str()) < 0 ? ours : 0;
+  return run(*std::move(what));
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// What every composition of mortise-run does; the container's type is the template argument.
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <mortise/container.hpp>
+#include <mortise/isolate/cgroup.hpp>
+#include <mortise/isolate/cpu.hpp>
+#include <mortise/isolate/memory.hpp>
+#include <mortise/isolate/pids.hpp>
+#include <mortise/isolate/standard.hpp>
+#include <mortise/isolate/volumes.hpp>
+#include <string>
+#include <utility>
+
+#include "composition.hpp"
+#include "progress.hpp"
+#include "store.hpp"
+
+namespace mortise_run {
+
+namespace isolate = mortise::isolate;
+
+/// What all compositions have beside their namespaces.
+using limits_and_volumes = isolate::pack<isolate::cgroup, isolate::memory, isolate::cpu, isolate::pids,
+                                         isolate::volumes, isolate::read_only_root>;
+
+/// Calls `each(name)` for every isolator of a pack.
+template <class Isolator>
+struct names_of {
+  static void add_to(std::string& out) { mortise::append(out, out.empty() ? "" : " ", Isolator::name); }
+};
+template <class... Isolators>
+struct names_of<isolate::pack<Isolators...>> {
+  static void add_to(std::string& out) { (names_of<Isolators>::add_to(out), ...); }
+};
+
+/// Shows progress, and tells the relay when a signal may be the container's.
+class run_observer : public progress_view {
+ public:
+  void tell(signal_relay& signals) { signals_ = &signals; }
+  void begin(const mortise::container_id& id, mortise::step which) {
+    if (which == mortise::step::spawn && signals_ != nullptr) signals_->keep();
+    progress_view::begin(id, which);
+  }
+
+ private:
+  signal_relay* signals_ = nullptr;
+};
+
+template <class Rootfs, class Isolators>
+class runner {
+  using container = mortise::basic_container<images, Rootfs, mortise::launch::clone, run_observer, Isolators>;
+  using host = typename container::host;
+
+ public:
+  static absl::StatusOr<int> run(const options& what, signal_relay& signals) {
+    MORTISE_ASSIGN_OR_RETURN(host place, open(what));
+    std::string isolation;
+    names_of<Isolators>::add_to(isolation);
+    place.observer().describe(progress_view::style_for(what.quiet), what.image, std::string(Rootfs::name), isolation);
+    place.observer().tell(signals);
+    MORTISE_ASSIGN_OR_RETURN(container box, place.launch(launch_options(what, signals)));
+    const bool goes_on = signals.forward_to(box.pidfd());
+    const auto ended = goes_on ? box.wait() : absl::CancelledError("");
+    signals.ignore();
+    // What it leaves behind stays recorded, and the next run tries again: no reason to hide how it ended.
+    if (const absl::Status destroyed = box.destroy(); !destroyed.ok())
+      std::fprintf(stderr, "mortise-run: %s\n", std::string(mortise::message(destroyed)).c_str());
+    if (!ended.ok()) return ended.status();
+    return ended->code();
+  }
+
+  static absl::StatusOr<mortise::state::recovery> recover(const options& what) {
+    MORTISE_ASSIGN_OR_RETURN(host place, open(what));
+    return mortise::state::recover(place);
+  }
+
+ private:
+  /// The state is mortise-run's own: it ends containers whose mortise-run is dead, and other programs may let
+  /// theirs go on.
+  static absl::StatusOr<host> open(const options& what) {
+    return host::open({what.store, mortise::concat(mortise::state::default_state_directory(), "-run")});
+  }
+
+  static typename container::launch_options launch_options(const options& what, const signal_relay& signals) {
+    return {.image = what.image,
+            .args = what.args,
+            .entrypoint = what.entrypoint,
+            .env = what.env,
+            .working_directory = what.working_directory,
+            .user = what.user,
+            .with = settings(what),
+            .id = what.name,
+            .platform = what.platform,
+            .cancelled = &signals.cancelled()};
+  }
+
+  static typename container::settings settings(const options& what) {
+    typename container::settings out;
+    out.set(isolate::read_only_root::enable(what.read_only));
+    if (what.memory) out.set(isolate::memory::limit(*what.memory));
+    if (what.cpus) out.set(isolate::cpu::cpus(*what.cpus));
+    if (what.pids) out.set(isolate::pids::limit(*what.pids));
+    if (!what.hostname.empty()) out.set(isolate::uts_namespace::hostname(what.hostname));
+    using access = isolate::volumes::access;
+    for (const volume& each : what.volumes)
+      out.set(
+          isolate::volumes::bind(each.source, each.target, each.read_only ? access::read_only : access::read_write));
+    return out;
+  }
+};
+
+/// A composition for a backend and the pack of namespaces that it goes with.
+template <class Rootfs, class Namespaces>
+constexpr composition make_composition() {
+  using of = runner<Rootfs, isolate::pack<Namespaces, limits_and_volumes>>;
+  return {&of::run, &of::recover};
+}
+
+}  // namespace mortise_run
