@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <chrono>
 #include <concepts>
-#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <mortise/base/id.hpp>
@@ -183,6 +182,7 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
     MORTISE_ASSIGN_OR_RETURN(record, state::record::create(host->state, id, Rootfs::name, directory));
     return during(step::provision, [&]() -> absl::Status {
       if (::mkdir(directory.c_str(), 0700) != 0) return errno_error(errno, concat("make directory '", directory, '\''));
+      has_directory = true;
       return host->rootfs.provision({image.layers, directory}, plan).status();
     });
   }
@@ -213,14 +213,11 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
   /// All that there is, in reverse; each part at most once, unless it failed.
   absl::Status release() {
     if (!record) return absl::OkStatus();
-    return during(step::destroy, [&] {
-      absl::Status status = record->enter(state::phase::destroying);
-      if (process) {
-        status = first_error(std::move(status), process->kill(SIGKILL));
-        status = first_error(std::move(status), process->wait(std::chrono::steady_clock::now() + patience).status());
-      }
-      status = first_error(std::move(status), isolators.release());
-      status = first_error(std::move(status), host->rootfs.destroy(directory).status());
+    return during(step::destroy, [&]() -> absl::Status {
+      (void)record->enter(state::phase::destroying);  // a full disk must not keep anything from being given back
+      if (process) MORTISE_RETURN_IF_ERROR(process->end(std::chrono::steady_clock::now() + patience));
+      absl::Status status = isolators.release();
+      if (has_directory) status = first_error(std::move(status), host->rootfs.destroy(directory).status());
       if (status.ok()) status = record->remove();
       if (status.ok()) record.reset();
       return status;
@@ -234,6 +231,7 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
   container_id id;
   model::image image;
   std::string directory;
+  bool has_directory = false;  ///< and no other container of its name, whose records lie elsewhere, has
   std::optional<state::record> record;
   composition isolators;
   launch::streams streams;
@@ -247,9 +245,12 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
  public:
   /// Makes what is missing of the directories. Fails with PERMISSION_DENIED where they are somebody else's.
   static absl::StatusOr<host> open(host_options options = {}) {
-    if (options.directory.empty()) options.directory = state::default_data_directory();
     if (options.state.empty()) options.state = state::default_state_directory();
     MORTISE_RETURN_IF_ERROR(state::make_private_directory(options.state));
+    if (options.directory.empty()) {  // may be one in /tmp, where somebody else may have been first
+      options.directory = state::default_data_directory();
+      MORTISE_RETURN_IF_ERROR(state::make_private_directory(options.directory));
+    }
     MORTISE_RETURN_IF_ERROR(sys::make_directories(options.directory));
     MORTISE_ASSIGN_OR_RETURN(const std::string boot, state::boot_id());
     const std::string roots = concat(options.directory, "/containers");

@@ -25,7 +25,8 @@ TEST_CASE("directory: is the one layer of an image without a configuration" * do
   CHECK(!found->layers[0].diff_id);
   CHECK(found->config.entrypoint.empty());
   CHECK(mortise::message(provide("x").status()) == "use directory 'x' as an image: it must be an absolute path");
-  CHECK(mortise::message(provide("/etc/passwd").status()) == "use directory '/etc/passwd' as an image: it is not a directory");
+  CHECK(mortise::message(provide("/etc/passwd").status()) ==
+        "use directory '/etc/passwd' as an image: it is not a directory");
   CHECK(provide("/nowhere").status().code() == absl::StatusCode::kNotFound);
   CHECK(!provide(std::string_view("/tmp\0x", 6)).ok());
 }

@@ -142,3 +142,35 @@ TEST_CASE("remove tree: a mount in the tree is an error that names it") {
   REQUIRE(::umount2((place / "tree/mounted").c_str(), MNT_DETACH) == 0);
   CHECK(sys::remove_tree(place / "tree").ok());
 }
+
+TEST_CASE("file: read whole, with a cap" * doctest::test_suite("unprivileged")) {
+  const support::temporary_directory place;
+  const sys::unique_fd directory = sys::open(place.path(), O_RDONLY | O_DIRECTORY).value();
+  const std::string large(100'000, 'x');
+  for (const bool durable : {false, true}) {
+    CHECK(sys::replace_file_at(directory.get(), "file", large, durable, 0600).ok());
+    CHECK(*sys::read_file(place / "file") == large);
+  }
+  CHECK(sys::read_file(place / "file", 100'000).ok());
+  const auto refused = sys::read_file(place / "file", 99'999);
+  CHECK(refused.status().code() == absl::StatusCode::kResourceExhausted);
+  CHECK(sys::write_file_at(directory.get(), "file", "new").ok());
+  CHECK(sys::read_file(place / "file")->starts_with("newx"));
+  CHECK(!sys::write_file_at(directory.get(), "none", "x").ok());
+  CHECK(!sys::replace_file_at(directory.get(), "no/file", "x").ok());
+  std::string names;
+  CHECK(sys::for_each_entry(AT_FDCWD, place.path(), [&](std::string_view name, unsigned char) {
+          names += name;
+          return absl::OkStatus();
+        }).ok());
+  CHECK(names == "file");
+}
+
+TEST_CASE("file: directories with their parents" * doctest::test_suite("unprivileged")) {
+  const support::temporary_directory place;
+  CHECK(sys::make_directories(place / "a/b//c/").ok());
+  CHECK(sys::make_directories(place / "a/b/c").ok());
+  REQUIRE(sys::open(place / "file", O_WRONLY | O_CREAT, 0644).ok());
+  CHECK(mortise::errno_of(sys::make_directories(place / "file/x")) == EEXIST);
+  CHECK(mortise::errno_of(sys::make_directories(place / "file")) == EEXIST);
+}

@@ -54,12 +54,16 @@ inline int errno_of(const absl::Status& status) {
   return parse_number<int>(std::string(*payload)).value_or(0);
 }
 
-/// The same failure with "`context`: " before its message; code and payload are kept.
-inline absl::Status annotate(const absl::Status& status, std::string_view context) {
-  if (status.ok()) return status;
-  absl::Status out(status.code(), to_absl(concat(context, ": ", message(status))));
+/// The same failure in other words; code and payload are kept.
+inline absl::Status reword(const absl::Status& status, std::string_view message) {
+  absl::Status out(status.code(), to_absl(message));
   status.ForEachPayload([&out](absl::string_view url, const absl::Cord& value) { out.SetPayload(url, value); });
   return out;
+}
+
+/// The same failure with "`context`: " before its message.
+inline absl::Status annotate(const absl::Status& status, std::string_view context) {
+  return status.ok() ? status : reword(status, concat(context, ": ", message(status)));
 }
 
 /// The first failure of two: `then` counts only where `first` is OK.

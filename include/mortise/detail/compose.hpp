@@ -158,7 +158,7 @@ class composition<type_list<Isolators...>> {
   template <std::size_t... Positions>
   absl::Status prepare_all(const container_id& id, const settings_type& with, model::plan& plan,
                            isolate::recorder& records, std::index_sequence<Positions...>) {
-    knowledge values;
+    [[maybe_unused]] knowledge values;
     absl::Status status;
     (void)((status = prepare_one<at<order.order[Positions]>>(id, with, plan, records, values), status.ok()) && ...);
     return status;

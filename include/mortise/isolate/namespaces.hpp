@@ -107,8 +107,9 @@ struct uts_namespace {
     if (!valid(name_of_host)) {
       return error(
           absl::StatusCode::kInvalidArgument,
-          concat("set hostname '", printable(name_of_host, 80),
-                 "': a host name has 1 to 64 letters, digits, '-' and '.', and begins with none of the latter"));
+          concat(
+              "set hostname '", printable(name_of_host, 80),
+              "': a host name has 1 to 64 letters, digits, '_', '-' and '.', and begins with neither of the last two"));
     }
     with.plan().add(model::stage::network, model::op::set_hostname{name_of_host});
     with.give(fact::private_names{});

@@ -23,7 +23,8 @@ namespace mortise::isolate {
 
 /// Effects: procfs of the container's processes; sysfs, read-only; a fresh /dev with null, zero, full, random,
 /// urandom, tty, a devpts of its own, shm and mqueue; the usual paths masked or read-only (CVE-2018-10892).
-/// Fails with: at launch, the mount that the kernel refuses, by name; ENOTDIR or ELOOP where the image has a
+/// No other device works, wherever in the container its node is made.
+/// Fails with: at launch, the mount that the kernel refuses, by name; EINVAL or ELOOP where the image has a
 /// file or link in the place of one of the directories.
 /// Leaves behind: nothing; all of it goes with the container's mount namespace.
 struct standard_filesystems {
@@ -53,6 +54,8 @@ struct standard_filesystems {
     for (const auto& path : masked_paths()) plan.add(model::stage::masks, model::op::mask{{model::slot::root, path}});
     for (const char* const path : read_only_paths)
       plan.add(model::stage::masks, model::op::make_read_only{{model::slot::root, path}});
+    // A container may keep CAP_MKNOD: what it makes with it must not be the host's disk.
+    plan.add(model::stage::seal, model::op::seal_root{model::mount_flag::no_dev});
     with.give(fact::standard_filesystems{});
     return absl::OkStatus();
   }
@@ -90,9 +93,7 @@ struct standard_filesystems {
   static model::slot add_dev(model::plan& plan, bool unprivileged) {
     using namespace model;
     const slot dev = plan.new_slot();
-    plan.add(stage::filesystems,
-             op::new_filesystem{
-                 "tmpfs", dev, {{"mode", "755"}, {"size", "65536k"}}, mount_flag::no_suid | mount_flag::no_exec});
+    plan.add(stage::filesystems, op::new_filesystem{"tmpfs", dev, {{"mode", "755"}, {"size", "65536k"}}, plain});
     plan.add(stage::filesystems, op::attach{dev, {slot::root, "/dev"}});
     for (const device& each : devices) {
       if (unprivileged) {  // device nodes cannot be made in a user namespace; the host's are shared instead

@@ -20,7 +20,8 @@
 namespace mortise::isolate {
 
 /// Effects: each volume is mounted in the order given, at a path resolved inside the container's root; links
-/// in the image are followed within it and never out of it (CVE-2021-30465). Missing targets are made.
+/// in the image are followed within it and never out of it (CVE-2021-30465). Missing targets are made. A device is
+/// shared by naming it; those in a directory do not work.
 /// Fails with: INVALID_ARGUMENT for a path that is not absolute, a target that is "/" or below /proc or /sys, a
 /// source that is a link (CVE-2022-23648); NOT_FOUND for a missing source.
 struct volumes {
@@ -97,9 +98,11 @@ struct volumes {
     if (S_ISLNK(about.st_mode))
       return invalid(concat(named, ": the source is a symbolic link (name what it points to)"));
     const model::slot shared = plan.new_slot();
-    plan.add(model::stage::host,
-             model::op::clone_tree{what.source, shared, true,
-                                   what.mode == access::read_only ? model::mount_flag::read_only : 0});
+    // A directory's devices are not meant to be shared, and one made in it by the container least of all.
+    const bool is_device = S_ISCHR(about.st_mode) || S_ISBLK(about.st_mode);
+    const std::uint64_t flags = (is_device ? 0 : model::mount_flag::no_dev) |
+                                (what.mode == access::read_only ? model::mount_flag::read_only : 0);
+    plan.add(model::stage::host, model::op::clone_tree{what.source, shared, true, flags});
     plan.add(model::stage::volumes,
              model::op::attach{shared,
                                {model::slot::root, what.target},

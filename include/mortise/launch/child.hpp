@@ -78,6 +78,7 @@ class child : private child_mounts {
   long run_until(model::stage last) {
     const long closed = step("close_range", close_on_exec());
     if (closed < 0) return fail(closed);
+    (void)sys::call(SYS_umask, 022);  // the child's own: what is made in the root does not depend on the caller's
     for (std::size_t index = 0; index <= static_cast<std::size_t>(last); ++index) {
       for (const auto& operation : plan_.at(static_cast<model::stage>(index))) {
         const long done = std::visit([this](const auto& what) { return run(what); }, operation);
@@ -134,12 +135,18 @@ class child : private child_mounts {
 
   long run(const model::op::new_session&) {
     // Caught signals are at their defaults (CLONE_CLEAR_SIGHAND); ignored ones are the caller's own business.
-    struct sigaction action{};
+    // The C library's sigaction(2) hides two signals and, under a sanitizer, keeps a table in the memory that is
+    // shared.
+    struct kernel_action {
+      std::uintptr_t handler, flags, restorer;
+      std::uint64_t mask;
+    };
+    constexpr kernel_action standard{};
     for (int each = 1; each < NSIG; ++each) {
-      if (::sigaction(each, nullptr, &action) != 0 || action.sa_handler != SIG_IGN) continue;
-      action = {};
-      action.sa_handler = SIG_DFL;
-      ::sigaction(each, &action, nullptr);
+      kernel_action action{};
+      const long got = sys::call(SYS_rt_sigaction, each, nullptr, &action, sizeof action.mask);
+      if (got == 0 && action.handler == ignored)
+        (void)sys::call(SYS_rt_sigaction, each, &standard, nullptr, sizeof action.mask);
     }
     return step("setsid", sys::call(SYS_setsid));
   }
@@ -193,10 +200,10 @@ class child : private child_mounts {
     const long found = look_up(o, uid, gid, groups);
     if (found < 0) return found;
     long done = set_groups(o, gid, groups);
-    if (done >= 0) done = step("setresgid", sys::call(SYS_setresgid, gid, gid, gid));
+    if (done >= 0) done = change_id("setresgid", sys::call(SYS_setresgid, gid, gid, gid));
     // Capabilities outlive the change until stage::privileges has said which are to be ambient.
     if (done >= 0) done = step("prctl PR_SET_KEEPCAPS", sys::call(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0));
-    if (done >= 0) done = step("setresuid", sys::call(SYS_setresuid, uid, uid, uid));
+    if (done >= 0) done = change_id("setresuid", sys::call(SYS_setresuid, uid, uid, uid));
     is_root_ = uid == 0;
     return done;
   }
@@ -227,11 +234,11 @@ class child : private child_mounts {
   long run(const model::op::redirect& o) { return step("dup", sys::call(SYS_dup3, o.from, o.to, 0)); }
 
   long run(const model::op::execute& o) {
-    (void)sys::call(SYS_umask, 022);
     const sigset_t none{};
     const long unblocked = step("sigprocmask", sys::call(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, NSIG / 8));
     if (unblocked < 0) return unblocked;
-    long problem = -ENOENT;
+    report_.executing = true;
+    long problem = step("execve", -ENOENT);
     for (const auto& candidate : o.candidates) {
       const long result = step(
           "execve", sys::call(SYS_execve, candidate.c_str(), memory_.arguments.data(), memory_.environment.data()));
@@ -251,7 +258,7 @@ class child : private child_mounts {
     if (!file) return file.get();
     struct stat about{};
     if (::fstat(file.get(), &about) != 0) return step(path, -errno);
-    if (!S_ISREG(about.st_mode)) return step(path, -EINVAL);
+    if (!S_ISREG(about.st_mode)) return refuse(path, EINVAL, "it is no regular file");
     std::size_t length = 0;
     while (length <= child_memory::most_account_file) {
       const long got = step(path, sys::call(SYS_read, file.get(), memory_.text.get() + length,
@@ -260,7 +267,7 @@ class child : private child_mounts {
       if (got == 0) break;
       length += static_cast<std::size_t>(got);
     }
-    if (length > child_memory::most_account_file) return step(path, -EFBIG);
+    if (length > child_memory::most_account_file) return refuse(path, EFBIG, "it is larger than a mebibyte");
     text = {memory_.text.get(), length};
     return 0;
   }
@@ -269,7 +276,7 @@ class child : private child_mounts {
   long look_up(const model::op::become& o, std::uint32_t& uid, std::uint32_t& gid, std::size_t& groups) {
     const bool is_number = !o.user.empty() && o.user.find_first_not_of("0123456789") == std::string::npos;
     const auto number = sys::parse_id(o.user);
-    if (is_number && !number) return step("user", -ERANGE);
+    if (is_number && !number) return refuse("user", ERANGE, "its number is out of range");
     std::string_view text;
     if (!is_number || o.group.empty() || !memory_.environment_has_home) {
       const long read = read_account_file("/etc/passwd", text);
@@ -277,7 +284,7 @@ class child : private child_mounts {
     }
     const auto entry = sys::find_passwd(
         text, [&](const sys::passwd_entry& each) { return is_number ? each.uid == *number : each.name == o.user; });
-    if (!is_number && !entry) return step("user", -ESRCH);
+    if (!is_number && !entry) return refuse("user", ESRCH, "the container's /etc/passwd has no such name");
     uid = is_number ? *number : entry->uid;
     gid = entry ? entry->gid : 0;
     if (entry && !entry->home.empty() && entry->home.size() < memory_.home.size() - 6) {
@@ -291,7 +298,7 @@ class child : private child_mounts {
     const bool is_number = !o.group.empty() && o.group.find_first_not_of("0123456789") == std::string::npos;
     if (is_number) {
       const auto number = sys::parse_id(o.group);
-      if (!number) return step("group", -ERANGE);
+      if (!number) return refuse("group", ERANGE, "its number is out of range");
       gid = *number;
     }
     const bool by_name = !o.group.empty() && !is_number;
@@ -302,7 +309,7 @@ class child : private child_mounts {
       if (read < 0) return read;
       if (by_name) {
         const auto found = sys::find_group(text, o.group);
-        if (!found) return step("group", -ESRCH);
+        if (!found) return refuse("group", ESRCH, "the container's /etc/group has no such name");
         gid = *found;
       } else {
         groups = sys::find_memberships(text, o.user, std::span(memory_.groups).subspan(1), 0);
@@ -313,7 +320,10 @@ class child : private child_mounts {
 
   /// The primary group is always among the supplementary ones, and none of the caller's is: CVE-2022-36109.
   long set_groups(const model::op::become& o, std::uint32_t gid, std::size_t found) {
-    if (setgroups_denied_ && found == 0 && o.additional_groups.empty()) return 0;
+    if (setgroups_denied_) {
+      if (found == 0 && o.additional_groups.empty()) return 0;
+      return refuse("setgroups", EPERM, "a user namespace without privileges has no supplementary groups");
+    }
     memory_.groups[0] = gid;
     std::size_t count = 1 + found;
     for (const std::uint32_t each : o.additional_groups) {
@@ -322,6 +332,14 @@ class child : private child_mounts {
     }
     return step("setgroups", sys::call(SYS_setgroups, count, memory_.groups.data()));
   }
+
+  /// The kernel says EINVAL of an id that its user namespace does not map, and of nothing else.
+  long change_id(const char* name, long result) {
+    if (result != -EINVAL) return step(name, result);
+    return refuse(name, EINVAL, "the container's user namespace has no such id");
+  }
+
+  static constexpr std::uintptr_t ignored = 1;  ///< SIG_IGN, as a number
 
   const model::plan& plan_;
   child_memory& memory_;

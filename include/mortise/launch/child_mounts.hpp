@@ -5,8 +5,10 @@
 /// clone and exec in the caller's memory: no allocation, no lock, no Status.
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -75,6 +77,8 @@ class child_mounts {
     }
     if (step("open", target) < 0) return target;
     const sys::unique_fd held(static_cast<int>(target));
+    if (o.follow_links && is_kernel_directory(held.get()))
+      return refuse("open", EINVAL, "a link leads into /proc or /sys, over which nothing may be mounted");
     return step("move_mount", sys::raw_attach(at(o.from), held.get()));
   }
 
@@ -93,11 +97,19 @@ class child_mounts {
     return done;
   }
 
+  /// The node lies in a tmpfs that nobody else reaches, and is bound over an empty file.
   long run(const model::op::make_node& o) {
-    return make_entry(o.where, [&](int parent, const char* name) {
-      const long made = step("mknod", sys::call(SYS_mknodat, parent, name, o.mode, static_cast<unsigned>(o.device)));
-      // mknod(2) applies the caller's umask, which the child may not change yet
-      return made < 0 ? made : step("chmod", sys::call(SYS_fchmodat, parent, name, o.mode & 07777));
+    return make_entry(o.where, [&](int parent, const char* name) -> long {
+      long done = open_nodes();
+      const auto device = static_cast<unsigned>(o.device);
+      if (done >= 0) done = step("mknod", sys::call(SYS_mknodat, nodes_.get(), name, o.mode, device));
+      // mknod(2) applies the umask
+      if (done >= 0) done = step("chmod", sys::call(SYS_fchmodat, nodes_.get(), name, o.mode & 07777));
+      if (done >= 0) done = step("make file", sys::call(SYS_mknodat, parent, name, S_IFREG | 0444, 0));
+      if (done < 0) return done;
+      const sys::unique_fd node(static_cast<int>(step("open_tree", sys::raw_clone_tree(nodes_.get(), name, false))));
+      if (!node) return node.get();
+      return step("move_mount", sys::raw_attach_at(node.get(), parent, name));
     });
   }
   long run(const model::op::make_symlink& o) {
@@ -149,6 +161,11 @@ class child_mounts {
   long step(const char* name, long result) {
     report_.step = name;
     return result;
+  }
+  /// A failure of our own finding.
+  long refuse(const char* name, int error, const char* words) {
+    report_.words = words;
+    return step(name, -error);
   }
 
  private:
@@ -246,6 +263,12 @@ class child_mounts {
     return step("umount", sys::call(SYS_umount2, where, MNT_DETACH));
   }
 
+  /// Whether it is of procfs or sysfs, where a file of the image's could feign what set-up reads: CVE-2019-16884.
+  static bool is_kernel_directory(int fd) {
+    struct statfs about{};
+    return ::fstatfs(fd, &about) == 0 && (about.f_type == PROC_SUPER_MAGIC || about.f_type == SYSFS_MAGIC);
+  }
+
   /// O_PATH descriptor of something that must not be reached through a link.
   [[nodiscard]] long open_existing(const model::place& where) const {
     return sys::raw_open_in_root(at(where.base), where.path.c_str(), O_PATH | O_NOFOLLOW, 0, sys::links::refused);
@@ -270,12 +293,25 @@ class child_mounts {
   /// One empty read-only tmpfs for all masked directories, detached.
   long empty_directory() {
     if (masked_) return step("open_tree", sys::raw_clone_tree(masked_.get(), "", false));
+    using namespace model::mount_flag;
+    return new_tmpfs(read_only | no_suid | no_dev | no_exec);
+  }
+
+  /// The one file system of the container in which device nodes work.
+  long open_nodes() {
+    using namespace model::mount_flag;
+    if (nodes_) return 0;
+    const long made = new_tmpfs(no_suid | no_exec);
+    if (made >= 0) nodes_.reset(static_cast<int>(made));
+    return made;
+  }
+
+  long new_tmpfs(std::uint64_t flags) {
     const sys::unique_fd context(static_cast<int>(step("fsopen", sys::raw_fsopen("tmpfs"))));
     if (!context) return context.get();
     const long made = step("fsconfig create", sys::raw_fsconfig_create(context.get()));
     if (made < 0) return explain(context.get(), made);
-    using namespace model::mount_flag;
-    return step("fsmount", sys::raw_fsmount(context.get(), read_only | no_suid | no_dev | no_exec));
+    return step("fsmount", sys::raw_fsmount(context.get(), flags));
   }
 
   /// The null device of the container's own /dev, detached; anything else under that name is refused.
@@ -293,6 +329,7 @@ class child_mounts {
   std::span<int> slots_;
   report& report_;
   sys::unique_fd masked_;
+  sys::unique_fd nodes_;
 };
 
 }  // namespace mortise::launch

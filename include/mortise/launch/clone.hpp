@@ -4,6 +4,7 @@
 /// The launcher: one clone3(2), the plan run in the caller's memory on a stack of its own, one exec.
 
 #include <linux/sched.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -16,6 +17,7 @@
 #include <mortise/launch/launcher.hpp>
 #include <mortise/model/plan_text.hpp>
 #include <mortise/sys/fd.hpp>
+#include <mutex>
 #include <utility>
 
 namespace mortise::launch {
@@ -46,35 +48,47 @@ class child_stack {
   std::byte* base_ = nullptr;
 };
 
-/// Signals held back while the child shares our memory: a handler running there would run on our data.
+/// Signals held back while the child shares our memory: a handler running there would run on our data. So would the
+/// end of a cancelled thread, which the child would take for its own at its first close(2).
 class blocked_signals {
  public:
   blocked_signals() {
     sigset_t all;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    ::pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling_);
   }
-  ~blocked_signals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  ~blocked_signals() {
+    ::pthread_setcancelstate(cancelling_, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
   blocked_signals(const blocked_signals&) = delete;
   blocked_signals& operator=(const blocked_signals&) = delete;
 
  private:
   sigset_t before_{};
+  int cancelling_ = PTHREAD_CANCEL_ENABLE;
 };
 
 /// A child that changes its user makes the memory it shares undumpable (prctl(2), PR_SET_DUMPABLE), which
-/// rightly keeps its new user out of our memory until exec; afterwards it is ours again.
+/// rightly keeps its new user out of our memory until exec. Once no thread has such a child, it is ours again.
 class kept_dumpable {
  public:
-  kept_dumpable() : before_(::prctl(PR_GET_DUMPABLE)) {}
+  kept_dumpable() {
+    const std::lock_guard lock(guard_);
+    if (launches_++ == 0) before_ = ::prctl(PR_GET_DUMPABLE);
+  }
   ~kept_dumpable() {
-    if (before_ == 1 && ::prctl(PR_GET_DUMPABLE) != 1) ::prctl(PR_SET_DUMPABLE, 1);
+    const std::lock_guard lock(guard_);
+    if (--launches_ == 0 && before_ == 1 && ::prctl(PR_GET_DUMPABLE) != 1) ::prctl(PR_SET_DUMPABLE, 1);
   }
   kept_dumpable(const kept_dumpable&) = delete;
   kept_dumpable& operator=(const kept_dumpable&) = delete;
 
  private:
-  int before_;
+  static inline std::mutex guard_;
+  static inline int launches_ = 0;
+  static inline int before_ = 0;
 };
 
 /// clone3(2) whose child calls `run(argument)` on the new stack and never returns. The C library offers no
@@ -150,9 +164,20 @@ inline absl::Status to_status(const model::plan& plan, const report& from) {
   while (detail.ends_with('\n')) detail.remove_suffix(1);
   absl::Status status = errno_error(from.error, concat(what, ": ", from.step),
                                     detail.empty() ? std::string() : concat("the kernel says: ", printable(detail)));
+  if (from.words != nullptr) status = reword(status, concat(what, ": ", from.step, ": ", from.words));
   const bool executing = failed != nullptr && std::holds_alternative<model::op::execute>(*failed);
   status.SetPayload(to_absl(operation_payload), absl::Cord(to_absl(executing ? "execute" : what)));
   return status;
+}
+
+/// Of a child that ended without a word: the kernel killed it, for want of memory perhaps.
+inline absl::Status silent_end(const model::plan& plan, const report& from,
+                               const absl::StatusOr<model::exit_status>& ended) {
+  const model::operation* const last = find_operation(plan, from.operation);
+  return error(
+      absl::StatusCode::kAborted,
+      concat(last == nullptr ? std::string("execute the plan") : model::summary_text(*last), ": the child ended ",
+             ended.ok() ? concat("with code ", ended->code()) : "unseen", " before it executed a program"));
 }
 
 }  // namespace detail
@@ -173,9 +198,9 @@ struct clone {
     const long pid = start_child(plan, stack, start, pidfd);
     if (pid < 0) return clone_failure(plan, static_cast<int>(-pid));
     process started(static_cast<pid_t>(pid), sys::unique_fd(pidfd));
-    if (outcome.error == 0) return started;
-    MORTISE_RETURN_IF_ERROR(started.wait());
-    return detail::to_status(plan, outcome);
+    if (outcome.error == 0 && outcome.executing) return started;
+    const auto ended = started.wait();
+    return outcome.error != 0 ? detail::to_status(plan, outcome) : detail::silent_end(plan, outcome, ended);
   }
 
  private:
@@ -202,6 +227,7 @@ struct clone {
     if (error == EPERM && !new_user && plan.clone_flags != 0) hint = "needs CAP_SYS_ADMIN, or a user namespace";
     if (error == EPERM && new_user)
       hint = "user namespaces may be turned off here: see sysctl kernel.unprivileged_userns_clone";
+    if (error == ENOSYS) hint = "needs Linux 5.5, and no seccomp filter that hides clone3";
     if (error == ENOSPC) hint = "a limit in /proc/sys/user/max_*_namespaces is reached";
     if (error == EAGAIN) hint = "a limit of processes is reached: RLIMIT_NPROC or a cgroup's pids.max";
     return errno_error(error, "spawn process: clone3", hint);

@@ -5,7 +5,9 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <mortise/base/status.hpp>
 #include <mortise/model/exit_status.hpp>
 #include <mortise/sys/fd.hpp>
@@ -32,7 +34,8 @@ class process {
   absl::StatusOr<model::exit_status> wait(deadline until = {}) {
     if (!status_) {
       MORTISE_RETURN_IF_ERROR(sys::wait_for_end(pidfd_.get(), until));
-      MORTISE_ASSIGN_OR_RETURN(status_, sys::reap(pidfd_.get()));
+      MORTISE_ASSIGN_OR_RETURN(const sys::process_end end, sys::reap(pidfd_.get()));
+      status_ = end.by_signal ? model::exit_status::signaled(end.number) : model::exit_status::exited(end.number);
     }
     return *status_;
   }
@@ -40,7 +43,16 @@ class process {
   /// Sends a signal; a process that has ended is success, since there is nobody left to send it to.
   absl::Status kill(int signal) {
     if (status_) return absl::OkStatus();
-    return sys::signal_process(pidfd_.get(), signal);
+    const absl::Status sent = sys::signal_process(pidfd_.get(), signal);
+    return errno_of(sent) == ESRCH ? absl::OkStatus() : sent;
+  }
+
+  /// Kills it and waits until it has ended; its status is kept for wait.
+  absl::Status end(deadline until) {
+    MORTISE_RETURN_IF_ERROR(kill(SIGKILL));
+    if (!status_) MORTISE_RETURN_IF_ERROR(sys::wait_for_end(pidfd_.get(), until));
+    (void)wait();  // a caller that ignores SIGCHLD has lost the status, and needs nothing reaped
+    return absl::OkStatus();
   }
 
  private:

@@ -66,9 +66,8 @@ class streams {
   absl::Status open_one(const stream& wanted, std::size_t index) {
     const bool input = index == 0;
     switch (wanted.what) {
-      case stream::kind::inherit:  // a caller may run without: then the container's next file must not become it
-        return ::fcntl(static_cast<int>(index), F_GETFD) >= 0 ? absl::OkStatus()
-                                                              : open_path("/dev/null", O_RDWR, index);
+      case stream::kind::inherit:
+        return has(static_cast<int>(index)) ? absl::OkStatus() : open_path("/dev/null", O_RDWR, index);
       case stream::kind::null:
         return open_path("/dev/null", O_RDWR, index);
       case stream::kind::file:
@@ -85,6 +84,13 @@ class streams {
       }
     }
     return absl::OkStatus();
+  }
+
+  /// A caller may run without: then the container's next file must not become it, nor one of ours that has taken
+  /// its number, which is closed on exec.
+  static bool has(int standard) {
+    const int flags = ::fcntl(standard, F_GETFD);
+    return flags >= 0 && (flags & FD_CLOEXEC) == 0;
   }
 
   absl::Status open_path(const std::string& path, int flags, std::size_t index) {

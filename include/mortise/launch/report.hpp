@@ -15,6 +15,10 @@ struct report {
   int error = 0;
   /// The system call or part of the operation: a string constant.
   const char* step = "";
+  /// Why, where errno's text would mislead: a string constant, or nullptr.
+  const char* words = nullptr;
+  /// Set by the child before it executes the program: one that ended without was killed on the way.
+  bool executing = false;
   /// The kernel's own explanation, where it gives one; ends with 0.
   char detail[256] = {};
 };

@@ -104,6 +104,13 @@ inline absl::StatusOr<sys::unique_fd> lock_state(const std::string& state) {
   return lock;
 }
 
+/// Removes STATE/ID. Under the lock of the state, so that nobody takes over what is half gone, or removes by the same
+/// name what was made after.
+inline absl::Status remove_record(const std::string& path) {
+  MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd all, lock_state(path.substr(0, path.rfind('/'))));
+  return sys::remove_tree(path);
+}
+
 /// The record of a container of this process, locked as long as the object lives. Moves, never copies; its
 /// destructor leaves the record for recovery.
 class record {
@@ -156,7 +163,7 @@ class record {
 
   /// Removes the record: nothing is left to be recovered.
   absl::Status remove() {
-    absl::Status status = sys::remove_tree(path_);
+    absl::Status status = remove_record(path_);
     lock_.reset();
     process_.reset();
     return status;

@@ -3,7 +3,15 @@
 /// \file
 /// Finds what launchers that died have left, and has it freed. Needs: RapidJSON.
 
-#include <rapidjson/document.h>
+// RapidJSON 1.1 adds to a null pointer where a stack is still empty: harmless, and not ours to be stopped by.
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((no_sanitize("pointer-overflow"))), apply_to = function)
+#endif
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
 #include <sys/file.h>
 
 #include <chrono>
@@ -22,21 +30,6 @@ namespace mortise::state {
 
 namespace detail {
 
-/// A string member, or nothing where it is missing or of another type.
-inline std::optional<std::string> text_member(const rapidjson::Value& object, const char* name) {
-  const auto found = object.FindMember(name);
-  if (found == object.MemberEnd() || !found->value.IsString()) return std::nullopt;
-  return std::string(found->value.GetString(), found->value.GetStringLength());
-}
-
-inline std::optional<isolator_record> to_isolator_record(const rapidjson::Value& value) {
-  if (!value.IsObject() || !value.HasMember("version") || !value["version"].IsUint()) return std::nullopt;
-  auto name = text_member(value, "name");
-  auto text = text_member(value, "record");
-  if (!name || !text) return std::nullopt;
-  return isolator_record{*std::move(name), value["version"].GetUint(), *std::move(text)};
-}
-
 /// JSON strings came from bytes as \u00XX (state/record.hpp): two bytes of UTF-8 each, made one again.
 inline std::string to_bytes(std::string_view utf8) {
   std::string out;
@@ -51,37 +44,94 @@ inline std::string to_bytes(std::string_view utf8) {
   return out;
 }
 
+/// Builds contents from the events of RapidJSON's reader, which names its functions. What it does not know it
+/// passes over: a newer record is to be told from a damaged one.
+class record_builder : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, record_builder> {
+ public:
+  explicit record_builder(contents& to) : to_(to) {}
+
+  bool Key(const char* text, rapidjson::SizeType size, bool) {
+    key_.assign(text, size);
+    return true;
+  }
+  bool String(const char* text, rapidjson::SizeType size, bool) {
+    if (std::string* const member = find_text()) *member = to_bytes({text, size});
+    return true;
+  }
+  bool Uint(unsigned value) {
+    if (key_ != "version") return true;
+    if (depth_ == 1) to_.version = value;
+    if (in_isolator()) to_.isolators.back().version = value;
+    return true;
+  }
+  bool StartObject() {
+    ++depth_;
+    if (in_isolator()) to_.isolators.push_back({{}, 0, {}});
+    return true;
+  }
+  bool EndObject(rapidjson::SizeType) { return leave(); }
+  bool StartArray() {
+    ++depth_;
+    if (depth_ == 2) in_isolators_ = key_ == "isolators";
+    return true;
+  }
+  bool EndArray(rapidjson::SizeType) { return leave(); }
+
+ private:
+  [[nodiscard]] bool in_isolator() const { return in_isolators_ && depth_ == 3; }
+
+  bool leave() {
+    --depth_;
+    if (depth_ < 2) in_isolators_ = false;
+    return true;
+  }
+
+  std::string* find_text() {
+    if (in_isolator()) {
+      isolator_record& isolator = to_.isolators.back();
+      return key_ == "name" ? &isolator.name : key_ == "record" ? &isolator.text : nullptr;
+    }
+    if (depth_ != 1) return nullptr;
+    for (const auto& [key, value] :
+         {std::pair{"id", &to_.id}, std::pair{"boot", &to_.boot}, std::pair{"phase", &to_.phase},
+          std::pair{"backend", &to_.backend}, std::pair{"directory", &to_.directory}})
+      if (key_ == key) return value;
+    return nullptr;
+  }
+
+  contents& to_;
+  std::string key_;
+  unsigned depth_ = 0;
+  bool in_isolators_ = false;
+};
+
+/// Whether everything that every record says is said.
+inline bool is_complete(const contents& what) {
+  bool complete = what.version != 0;
+  for (const auto* each : {&what.id, &what.boot, &what.phase, &what.backend, &what.directory})
+    complete = complete && !each->empty();
+  for (const auto& each : what.isolators) complete = complete && !each.name.empty() && each.version != 0;
+  return complete;
+}
+
 }  // namespace detail
 
 /// Reads a record. Fails with DATA_LOSS if it is no record of ours, FAILED_PRECONDITION if it is of a newer
 /// version of mortise than this.
 inline absl::StatusOr<contents> parse_record(std::string_view text) {
-  rapidjson::Document json;
-  json.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());
-  const auto broken = [] { return error(absl::StatusCode::kDataLoss, "read record: it is damaged"); };
-  if (json.HasParseError() || !json.IsObject() || !json.HasMember("version") || !json["version"].IsUint())
-    return broken();
   contents out;
-  out.version = json["version"].GetUint();
-  if (out.version > record_version) {
+  out.version = 0;
+  detail::record_builder building(out);
+  rapidjson::MemoryStream stream(text.data(), text.size());
+  rapidjson::Reader reader;
+  const bool parsed = !reader.Parse<rapidjson::kParseIterativeFlag>(stream, building).IsError();
+  if (parsed && out.version > record_version) {
     return error(absl::StatusCode::kFailedPrecondition,
-                 concat("read record: its version ", out.version, " is newer than this library's ", record_version));
+                 concat("read record: its version ", out.version, " is newer than this library's ", record_version,
+                        " (recover with a newer mortise)"));
   }
-  for (const auto& [key, value] :
-       {std::pair{"id", &out.id}, std::pair{"boot", &out.boot}, std::pair{"phase", &out.phase},
-        std::pair{"backend", &out.backend}, std::pair{"directory", &out.directory}}) {
-    auto found = detail::text_member(json, key);
-    if (!found) return broken();
-    *value = detail::to_bytes(*found);
-  }
-  if (!json.HasMember("isolators") || !json["isolators"].IsArray()) return broken();
-  for (const auto& each : json["isolators"].GetArray()) {
-    auto isolator = detail::to_isolator_record(each);
-    if (!isolator) return broken();
-    isolator->name = detail::to_bytes(isolator->name);
-    isolator->text = detail::to_bytes(isolator->text);
-    out.isolators.push_back(*std::move(isolator));
-  }
+  if (!parsed || !detail::is_complete(out))
+    return error(absl::StatusCode::kDataLoss, "read record: it is damaged (free by hand what it names, and remove it)");
   return out;
 }
 
@@ -112,7 +162,7 @@ inline absl::Status end_process(const orphan& of) {
   return sys::wait_for_end(pidfd->get(), std::chrono::steady_clock::now() + std::chrono::seconds(30));
 }
 
-/// Takes over a record if its launcher is dead; nothing if it lives.
+/// Takes over a record if its launcher is dead; nothing if it lives. NOT_FOUND if there is none any more.
 inline absl::StatusOr<std::optional<orphan>> take_over(const std::string& path, const std::string& id) {
   auto lock = sys::open(concat(path, "/lock"), O_RDWR | O_CREAT, 0600);
   if (!lock.ok()) return lock.status();
@@ -156,6 +206,7 @@ absl::StatusOr<recovery> recover(Host& host) {
     if (!lock.ok()) return lock.status();
     auto taken = detail::take_over(path, id);
     lock->reset();
+    if (absl::IsNotFound(taken.status())) continue;  // its launcher has removed it since it was listed
     if (taken.ok() && !*taken) {
       result.alive.push_back(id);
       continue;
@@ -163,7 +214,7 @@ absl::StatusOr<recovery> recover(Host& host) {
     absl::Status status = taken.status();
     if (status.ok()) status = detail::end_process(**taken);
     if (status.ok() && !(*taken)->record.id.empty()) status = host.free((*taken)->record);
-    if (status.ok()) status = sys::remove_tree(path);
+    if (status.ok()) status = remove_record(path);
     if (status.ok()) {
       result.freed.push_back(id);
     } else {

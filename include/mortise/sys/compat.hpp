@@ -6,6 +6,7 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include <cstdint>
@@ -25,5 +26,8 @@ struct pidfd_info {
                 fsgid = 0;
   std::int32_t exit_code = 0;
 };
+inline constexpr unsigned long pidfd_get_info = _IOWR(0xff, 11, pidfd_info);
+/// Asks for `exit_code`, which is there once the process has been reaped: Linux 6.15.
+inline constexpr std::uint64_t pidfd_info_exit = 8;
 
 }  // namespace mortise::sys

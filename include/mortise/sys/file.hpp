@@ -79,7 +79,7 @@ inline absl::Status make_directories(const std::string& path, mode_t mode = 0755
   for (std::size_t at = 0; at != std::string::npos;) {
     at = path.find('/', at + 1);
     const std::string part = path.substr(0, at);
-    if (::mkdirat(from, part.c_str(), mode) != 0 && errno != EEXIST) {
+    if (::mkdirat(from, part.c_str(), mode) != 0) {
       const int problem = errno;
       struct stat about{};
       if (::fstatat(from, part.c_str(), &about, 0) != 0 || !S_ISDIR(about.st_mode))

@@ -46,6 +46,11 @@ inline long raw_attach(int tree, int target) {
   return call(SYS_move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
+/// Attaches a detached tree at `name` in a directory; a link of that name is not followed.
+inline long raw_attach_at(int tree, int directory, const char* name) {
+  return call(SYS_move_mount, tree, "", directory, name, MOVE_MOUNT_F_EMPTY_PATH);
+}
+
 /// Sets MOUNT_ATTR_* flags on the mount whose root is behind a descriptor, on all below it if `recursive`.
 inline long raw_set_mount_flags(int tree, std::uint64_t flags, bool recursive) {
   mount_attr change{};

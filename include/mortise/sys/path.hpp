@@ -6,9 +6,11 @@
 /// a seccomp filter has no openat2. Nothing here allocates in its raw form, so that the child may use it.
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <climits>
@@ -17,6 +19,7 @@
 #include <mortise/sys/call.hpp>
 #include <mortise/sys/fd.hpp>
 #include <string>
+#include <utility>
 
 namespace mortise::sys {
 
@@ -40,14 +43,17 @@ class root_walk {
   root_walk& operator=(const root_walk&) = delete;
 
   long open(const char* path, int flags, mode_t mode, links policy) {
+    if (*path == 0) return -ENOENT;
     if (!push_text(path)) return -ENAMETOOLONG;
     for (;;) {
       char name[NAME_MAX + 1];
       bool last = false;
-      const long length = next_component(name, last);
+      bool slash = false;
+      const long length = next_component(name, last, slash);
       if (length < 0) return length;
       if (length == 0) return reopen_current(flags);
-      const long done = step(name, last, flags, mode, policy);
+      // A slash at the end asks for a directory, behind a link if need be.
+      const long done = step(name, last, slash ? (flags & ~O_NOFOLLOW) | O_DIRECTORY : flags, mode, policy);
       if (done != again) return done;
     }
   }
@@ -60,20 +66,20 @@ class root_walk {
   [[nodiscard]] int current() const { return depth_ == 0 ? root_ : levels_[depth_ - 1]; }
   void pop() { ::close(levels_[--depth_]); }
 
-  /// Puts text before what is still to be walked.
+  /// Puts text before what is still to be walked, which begins with a slash or is nothing.
   bool push_text(const char* text) {
     const std::size_t added = std::strlen(text);
     const std::size_t kept = std::strlen(rest_);
-    if (added + kept + 2 > sizeof rest_) return false;
-    std::memmove(rest_ + added + 1, rest_, kept + 1);
+    if (added >= PATH_MAX || added + kept + 1 > sizeof rest_) return false;
+    std::memmove(rest_ + added, rest_, kept + 1);
     std::memcpy(rest_, text, added);
-    rest_[added] = '/';
     if (text[0] == '/')
       while (depth_ > 0) pop();
     return true;
   }
 
-  long next_component(char* name, bool& last) {
+  /// Takes the next name; `last` if none follows, `slash` if only slashes do, which demand a directory.
+  long next_component(char* name, bool& last, bool& slash) {
     const char* from = rest_;
     while (*from == '/') ++from;
     const std::size_t length = std::strcspn(from, "/");
@@ -81,11 +87,9 @@ class root_walk {
     std::memcpy(name, from, length);
     name[length] = 0;
     from += length;
-    const bool slash = *from == '/';
-    while (*from == '/') ++from;
-    last = *from == 0;
+    last = from[std::strspn(from, "/")] == 0;
+    slash = last && *from == '/';
     std::memmove(rest_, from, std::strlen(from) + 1);
-    (void)slash;
     return static_cast<long>(length);
   }
 
@@ -101,12 +105,17 @@ class root_walk {
     if (found == -ENOENT && last && (flags & O_CREAT) != 0)
       return call(SYS_openat, current(), name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
     if (found < 0) return found;
-    const unique_fd here(static_cast<int>(found));
+    unique_fd here(static_cast<int>(found));
     struct stat about{};
     if (::fstat(here.get(), &about) != 0) return -errno;
-    if (S_ISLNK(about.st_mode) && !(last && (flags & O_NOFOLLOW) != 0)) return follow(here.get(), policy);
-    if (last) return call(SYS_openat, current(), name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
-    return descend(static_cast<int>(found), about.st_mode);
+    const bool directory_wanted = !last || (flags & O_DIRECTORY) != 0;
+    const bool link_wanted = last && ((flags & O_NOFOLLOW) != 0 || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL));
+    if (S_ISLNK(about.st_mode) && !link_wanted) return follow(here.get(), policy);
+    if (directory_wanted && !S_ISDIR(about.st_mode)) return -ENOTDIR;
+    if (!last) return descend(std::move(here));
+    // What was looked at is what is returned, or is opened without following what may have taken its place.
+    if ((flags & O_PATH) != 0) return here.release();
+    return call(SYS_openat, current(), name, flags | O_NOFOLLOW | O_CLOEXEC, mode);
   }
 
   long follow(int link, links policy) {
@@ -115,15 +124,21 @@ class root_walk {
     const long length = call(SYS_readlinkat, link, "", target, sizeof target - 1);
     if (length < 0) return length;
     target[length] = 0;
+    if (is_magic(link, target)) return -ELOOP;
     return push_text(target) ? again : -ENAMETOOLONG;
   }
 
-  long descend(int directory, mode_t mode) {
-    if (!S_ISDIR(mode)) return -ENOTDIR;
+  /// Whether a link of procfs leads to an open file and not to a name: such a one reads as a path of the host or as
+  /// "pipe:[1]", the others ("self", "mounts") as a name beside it.
+  static bool is_magic(int link, const char* target) {
+    struct statfs about{};
+    if (::fstatfs(link, &about) != 0 || about.f_type != PROC_SUPER_MAGIC) return false;
+    return target[0] == '/' || target[0] == '(' || std::strchr(target, ':') != nullptr;
+  }
+
+  long descend(unique_fd directory) {
     if (depth_ == most_depth) return -ENAMETOOLONG;
-    const long kept = call(SYS_fcntl, directory, F_DUPFD_CLOEXEC, 3);
-    if (kept < 0) return kept;
-    levels_[depth_++] = static_cast<int>(kept);
+    levels_[depth_++] = directory.release();
     return again;
   }
 
@@ -142,12 +157,13 @@ inline long raw_open_in_root(int root, const char* path, int flags, mode_t mode 
                              links policy = links::within_root) {
   open_how how{};
   how.flags = static_cast<std::uint64_t>(static_cast<unsigned>(flags | O_CLOEXEC));
-  how.mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? mode : 0;
+  // openat2 takes no mode where nothing is made; O_TMPFILE is made of two bits, and one is O_DIRECTORY.
+  how.mode = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE ? mode : 0;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (policy == links::refused ? RESOLVE_NO_SYMLINKS : 0U);
   long fd = -EAGAIN;
-  for (int tries = 0; fd == -EAGAIN && tries < 128; ++tries)  // EAGAIN: a rename raced with "..": openat2(2)
+  for (int tries = 0; fd == -EAGAIN && tries < 32; ++tries)  // EAGAIN: a rename raced with "..": openat2(2)
     fd = call(SYS_openat2, root, path, &how, sizeof how);
-  if (fd != -ENOSYS && fd != -EPERM) return fd;
+  if (fd != -ENOSYS && fd != -EPERM && fd != -EAGAIN) return fd;
   if (fd == -EPERM) {  // a seccomp filter may say EPERM for calls it does not know; a file may say it too
     open_how probe{};
     probe.flags = O_PATH | O_CLOEXEC;

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -13,8 +14,8 @@
 #include <chrono>
 #include <cstdint>
 #include <mortise/base/status.hpp>
-#include <mortise/model/exit_status.hpp>
 #include <mortise/sys/call.hpp>
+#include <mortise/sys/compat.hpp>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
 #include <optional>
@@ -84,14 +85,35 @@ inline absl::Status wait_for_end(int pidfd, std::optional<std::chrono::steady_cl
   }
 }
 
-/// Reaps a child that has ended, waiting for it if it has not. NOT_FOUND (ECHILD) if it is not our child.
-inline absl::StatusOr<model::exit_status> reap(int pidfd) {
+/// How a process ended: by exit(2) with a code, or by a signal.
+struct process_end {
+  bool by_signal = false;
+  int number = 0;  ///< the exit code, or the signal
+};
+
+namespace detail {
+/// How a process that somebody has reaped ended, as Linux 6.15 keeps it for those who hold a pidfd.
+inline std::optional<process_end> kept_status(int pidfd) {
+  pidfd_info about;
+  about.mask = pidfd_info_exit;
+  if (::ioctl(pidfd, pidfd_get_info, &about) != 0 || (about.mask & pidfd_info_exit) == 0) return std::nullopt;
+  if (WIFEXITED(about.exit_code)) return process_end{false, WEXITSTATUS(about.exit_code)};
+  return process_end{true, WTERMSIG(about.exit_code)};
+}
+}  // namespace detail
+
+/// Reaps a child that has ended, waiting for it if it has not. ECHILD if it is not our child, or if it was reaped
+/// before (by the kernel, where the caller ignores SIGCHLD) and the kernel does not tell how it ended.
+inline absl::StatusOr<process_end> reap(int pidfd) {
   siginfo_t info{};
   while (::waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED) != 0) {
-    if (errno != EINTR) return errno_error(errno, "reap process");
+    if (errno == EINTR) continue;
+    const int problem = errno;
+    if (const auto kept = detail::kept_status(pidfd)) return *kept;
+    return errno_error(problem, "reap process",
+                       problem == ECHILD ? "it is no child, or was reaped already: is SIGCHLD ignored?" : "");
   }
-  return info.si_code == CLD_EXITED ? model::exit_status::exited(info.si_status)
-                                    : model::exit_status::signaled(info.si_status);
+  return process_end{info.si_code != CLD_EXITED, info.si_status};
 }
 
 }  // namespace mortise::sys

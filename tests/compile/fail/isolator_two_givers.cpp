@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: the two isolators named above both give the fact named above; keep one of them
+// expect: the_isolator<first>::gives_what_is_given_by<second, wheels
+#include <mortise/detail/compose.hpp>
+#include <mortise/isolate/facts.hpp>
+
+using namespace mortise;
+struct seats {};
+struct wheels {};
+struct first {
+  static constexpr std::string_view name = "first";
+  static constexpr unsigned version = 1;
+  using needs = facts<>;
+  using gives = facts<wheels>;
+  using hooks = isolate::hook::list<isolate::hook::prepare>;
+  static absl::Status prepare(isolate::preparation<first>&);
+};
+struct second {
+  static constexpr std::string_view name = "second";
+  static constexpr unsigned version = 1;
+  using needs = facts<>;
+  using gives = facts<seats, wheels>;
+  using hooks = isolate::hook::list<isolate::hook::prepare>;
+  static absl::Status prepare(isolate::preparation<second>&);
+};
+detail::composition<detail::isolators_of<first, second>> all;

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <mortise/detail/compose.hpp>
+#include <mortise/isolate/facts.hpp>
+
+using namespace mortise;
+struct odd {
+  static constexpr std::string_view name = "odd";
+  static constexpr unsigned version = 1;
+  using needs = facts<>;
+  using gives = facts<>;
+  using hooks = isolate::hook::list<>;
+};
+detail::composition<detail::isolators_of<odd>> all;

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <mortise/detail/compose.hpp>
+#include <mortise/isolate/facts.hpp>
+
+using namespace mortise;
+struct first {
+  static constexpr std::string_view name = "first";
+  static constexpr unsigned version = 1;
+  using needs = facts<>;
+  using gives = facts<>;
+  using hooks = isolate::hook::list<>;
+};
+struct second {
+  static constexpr std::string_view name = "second";
+  static constexpr unsigned version = 1;
+  using needs = facts<>;
+  using gives = facts<>;
+  using hooks = isolate::hook::list<>;
+};
+detail::composition<detail::isolators_of<first, second>> all;

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <mortise/sys/xattr.hpp>
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include <algorithm>
+#include <mortise/sys/fd.hpp>
+#include <support/temporary.hpp>
+
+namespace sys = mortise::sys;
+
+TEST_CASE("xattr: through any descriptor, O_PATH too" * doctest::test_suite("unprivileged")) {
+  const support::temporary_directory place;
+  REQUIRE(sys::open(place / "file", O_WRONLY | O_CREAT, 0644).ok());
+  const sys::unique_fd file = sys::open(place / "file", O_PATH).value();
+  const std::string value("a\0b", 3);
+  REQUIRE(sys::set_xattr(file.get(), "user.one", value).ok());
+  CHECK(sys::set_xattr(file.get(), "user.two", "").ok());
+  auto names = sys::list_xattrs(file.get());
+  REQUIRE(names.ok());
+  std::erase_if(*names, [](const std::string& name) { return !name.starts_with("user."); });
+  std::sort(names->begin(), names->end());
+  CHECK(*names == std::vector<std::string>{"user.one", "user.two"});
+  CHECK(*sys::get_xattr(file.get(), "user.one") == value);
+  CHECK(sys::get_xattr(file.get(), "user.two")->empty());
+  CHECK(sys::remove_xattr(file.get(), "user.one").ok());
+  CHECK(mortise::message(sys::get_xattr(file.get(), "user.one").status()) ==
+        "get extended attribute 'user.one': No data available");
+  CHECK(!sys::set_xattr(file.get(), "nonsense", "x").ok());
+}
