@@ -4,7 +4,7 @@
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 
-#include <concepts/page.hpp>
+#include <pages/page.hpp>
 #include <mortise/detail/compose.hpp>
 #include <mortise/isolate/setting.hpp>
 #include <mortise/model/plan_text.hpp>

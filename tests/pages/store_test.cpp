@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <concepts/page.hpp>
+#include <pages/page.hpp>
 #include <mortise/container.hpp>
 #include <mortise/isolate/standard.hpp>
 #include <mortise/rootfs/overlay.hpp>

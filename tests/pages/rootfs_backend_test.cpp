@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <concepts/page.hpp>
+#include <pages/page.hpp>
 #include <mortise/model/plan_text.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <support/temporary.hpp>

@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <concepts/page.hpp>
+#include <pages/page.hpp>
 
 // archetype
 /// The least that a container takes for a launcher: it refuses every plan.

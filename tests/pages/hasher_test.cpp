@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <concepts/page.hpp>
+#include <pages/page.hpp>
 
 // archetype
 /// All that verification asks of a hash. This one hashes nothing: its digest is all zeros.

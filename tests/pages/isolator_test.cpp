@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <concepts/page.hpp>
+#include <pages/page.hpp>
 #include <mortise/detail/compose.hpp>
 #include <mortise/isolate/setting.hpp>
 
