@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured, as Markdown for people and as data."""
+
+import math
+
+
+def quantile(values, part):
+    """The smallest value that this part of all values does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
+
+
+def p50(values):
+    return quantile(values, 0.5)
+
+
+class Report:
+    def __init__(self):
+        self.sections = []
+        self.skipped = []
+
+    def table(self, title, heads, rows, note=""):
+        self.sections.append({"title": title, "heads": heads, "rows": rows, "note": note})
+
+    def skip(self, what, why):
+        print(f"skipped {what}: {why}", flush=True)
+        self.skipped.append({"what": what, "why": why})
+
+    def markdown(self):
+        parts = [self._table(each) for each in self.sections]
+        if self.skipped:
+            parts.append("\n".join(["### Skipped", "", *(f"- {each['what']}: {each['why']}" for each in self.skipped)]))
+        return "\n\n".join(parts) + "\n"
+
+    @staticmethod
+    def _table(section):
+        numeric = [all(isinstance(row[at], (int, float)) for row in section["rows"]) for at in range(len(section["heads"]))]
+        lines = [f"### {section['title']}", ""]
+        if section["note"]:
+            lines += [section["note"], ""]
+        lines += ["| " + " | ".join(section["heads"]) + " |",
+                  "|" + "|".join("---:" if right else "---" for right in numeric) + "|"]
+        lines += ["| " + " | ".join(text(cell) for cell in row) + " |" for row in section["rows"]]
+        return "\n".join(lines)
+
+    def data(self):
+        return {"sections": self.sections, "skipped": self.skipped}
+
+
+def text(cell):
+    if not isinstance(cell, float):
+        return f"{cell:,}" if isinstance(cell, int) else str(cell)
+    return f"{cell:,.0f}" if abs(cell) >= 100 else f"{cell:.2f}"

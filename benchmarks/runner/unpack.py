@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What unpacking an image costs: mortise, the C floor, umoci, tar, in turn, each onto a fresh file system."""
+
+import contextlib
+import pathlib
+import random
+import shlex
+import shutil
+import subprocess
+
+import images
+from contest import workers
+from place import Missing, built, mount, quietly, require, room
+from report import p50, quantile
+
+HEADS = ["", "min (s)", "p50 (s)", "p95 (s)", "p50 : floor", "p50 : mortise", "peak MiB"]
+EXT4_SIZE = 6 << 30
+
+
+def run(quick, report):
+    require("umoci", "tar", "gzip", "mkfs.ext4")
+    programs = built("benchmarks/unpack", "benchmarks/unpack-floor", "benchmarks/spawn")
+    with room() as place:
+        for name, image in (("one layer", images.debian()), ("many layers", None if quick else images.many())):
+            if image is None:
+                continue
+            for blob, _, _ in image.layers:
+                blob.read_bytes()  # into the page cache
+            for kind in (tmpfs,) if quick else (tmpfs, ext4):
+                race(report, programs, place, name, image, kind, 2 if quick else 7 if len(image.layers) == 1 else 3)
+
+
+def race(report, programs, place, name, image, kind, rounds):
+    target = place / "target"
+    target.mkdir(exist_ok=True)
+    commands = {each: [programs["spawn"], *command] for each, command in contenders(programs, image, target).items()}
+    order = random.Random(1)
+    answers = {each: [] for each in commands}
+    title = f"Unpack {len(image.layers)} layer{'s' * (len(image.layers) > 1)}, {image.bytes / 1e6:.0f} MB, on {kind.__name__}"
+    print(title, flush=True)
+    with workers(commands) as running:
+        for at in range(rounds + 1):
+            names = list(commands)
+            order.shuffle(names)
+            for each in names:
+                with kind(place, target):
+                    nanoseconds, peak, status = running[each].ask()
+                if status != 0:
+                    raise Missing(f"{each} failed to unpack {name}")
+                if at > 0:
+                    answers[each].append((nanoseconds / 1e9, peak / 1024))
+    report.table(title, HEADS, rows(answers))
+
+
+def rows(answers):
+    middle = {name: p50([seconds for seconds, _ in values]) for name, values in answers.items()}
+    floor = min(value for name, value in middle.items() if name.startswith("floor"))
+    return [[name, min(values)[0], middle[name], quantile([seconds for seconds, _ in values], 0.95),
+             middle[name] / floor, middle[name] / middle["mortise"], max(peak for _, peak in values)]
+            for name, values in answers.items()]
+
+
+def contenders(programs, image, target):
+    layers = [word for layer in image.layers for word in layer]
+    location = f"oci:{image.path}:latest"
+    found = {
+        "mortise": [programs["unpack"], location, target / "store"],
+        "mortise, 1 job": [programs["unpack"], "--jobs", 1, location, target / "store"],
+        "floor, 1 thread": [programs["unpack-floor"], 1, target, *layers],
+        "floor, 2 threads": [programs["unpack-floor"], 2, target, *layers],
+        "umoci unpack": ["umoci", "unpack", "--image", f"{image.path}:latest", target / "bundle"],
+        "gzip | tar": pipeline("gzip", image, target),
+    }
+    if shutil.which("igzip"):
+        found["igzip | tar"] = pipeline("igzip", image, target)
+    return found
+
+
+def pipeline(unzip, image, target):
+    """Each layer into a directory of its own, nothing hashed."""
+    steps = []
+    for at, (blob, _, _) in enumerate(image.layers):
+        into = shlex.quote(f"{target}/{at}")
+        steps.append(f"mkdir {into} && {unzip} -dc {shlex.quote(str(blob))} | "
+                     f"tar -C {into} -xpf - --xattrs --xattrs-include='*' --same-owner --numeric-owner --delay-directory-restore")
+    return ["sh", "-c", " && ".join(steps)]
+
+
+@contextlib.contextmanager
+def tmpfs(_, target):
+    mount("-t", "tmpfs", "tmpfs", target)
+    try:
+        yield
+    finally:
+        quietly(["umount", target])
+
+
+@contextlib.contextmanager
+def ext4(place, target):
+    """With a journal, on a loop device in memory, made anew: what was deleted before would slow down what comes."""
+    disk = pathlib.Path(place) / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(EXT4_SIZE)
+    quietly(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", disk])
+    mount("-o", "loop", disk, target)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", target], check=True)
+        disk.unlink()
