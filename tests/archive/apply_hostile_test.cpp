@@ -99,7 +99,9 @@ TEST_CASE("symbolic links are stored as they are and never followed") {
     CHECK(refusal(tar_builder(tar).file("soft/evil")) ==
           "unpack 'soft/evil': this layer has a symbolic link as its parent 'soft'");
     CHECK_FALSE(scene().apply(tar_builder(tar).file("soft/a/b/evil")).ok());
-    CHECK_FALSE(scene().apply(tar_builder(tar).file("soft/.wh.victim")).ok());
+    scene hiding;  // umoci writes both where a directory becomes a link; there is nothing left to hide
+    REQUIRE(hiding.apply(tar_builder(tar).file("soft/.wh.real")).ok());
+    CHECK(hiding.layer()["real"].starts_with("dir "));
     CHECK_FALSE(scene().apply(tar_builder(tar).file("soft/.wh..wh..opq")).ok());
     CHECK_FALSE(scene().apply(tar_builder(tar).directory("soft/sub/")).ok());
     CHECK_FALSE(scene().apply(tar_builder(tar).hard_link("soft/evil", "real")).ok());

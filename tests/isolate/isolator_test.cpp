@@ -38,7 +38,8 @@ struct keeping : isolate::recorder {
 };
 
 static_assert(isolate::isolator<smallest> && isolate::isolator<richer> && !isolate::isolator<seats>);
-static_assert(std::is_empty_v<isolate::settings_of<smallest>> && std::is_same_v<isolate::settings_of<richer>, richer::settings>);
+static_assert(std::is_empty_v<isolate::settings_of<smallest>> &&
+              std::is_same_v<isolate::settings_of<richer>, richer::settings>);
 static_assert(std::is_same_v<isolate::held_of<richer>, richer::held>);
 static_assert(std::is_same_v<isolate::wants_of<smallest>, mortise::facts<>>);
 

@@ -10,19 +10,21 @@
 namespace isolate = mortise::isolate;
 using mortise::operator""_MiB;
 
-TEST_CASE("standard_filesystems: what it makes depends on the namespaces beside it" * doctest::test_suite("unprivileged")) {
+TEST_CASE("standard_filesystems: what it makes depends on the namespaces beside it" *
+          doctest::test_suite("unprivileged")) {
   using isolate::standard_filesystems;
   const std::string sized = prepared::plan_of<isolate::mount_namespace, isolate::pid_namespace, standard_filesystems>(
       {standard_filesystems::shm_size(1_MiB)});
   CHECK(sized.find("mode=1777,size=1048576") != std::string::npos);
   CHECK(sized.find("mount sysfs ro") != std::string::npos);
   CHECK(sized.find("mount mqueue") != std::string::npos);
-  const std::string alone =
-      prepared::plan_of<isolate::user_namespace, isolate::mount_namespace, isolate::pid_namespace, standard_filesystems>();
+  const std::string alone = prepared::plan_of<isolate::user_namespace, isolate::mount_namespace, isolate::pid_namespace,
+                                              standard_filesystems>();
   CHECK(alone.find("share '/sys' recursively ro") != std::string::npos);
   CHECK(alone.find("mqueue") == std::string::npos);
-  const std::string owner = prepared::plan_of<isolate::user_namespace, isolate::mount_namespace, isolate::pid_namespace,
-                                              isolate::ipc_namespace, isolate::network_namespace, standard_filesystems>();
+  const std::string owner =
+      prepared::plan_of<isolate::user_namespace, isolate::mount_namespace, isolate::pid_namespace,
+                        isolate::ipc_namespace, isolate::network_namespace, standard_filesystems>();
   CHECK(owner.find("mount sysfs ro") != std::string::npos);
   CHECK(owner.find("mount mqueue") != std::string::npos);
 }

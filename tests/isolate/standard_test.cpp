@@ -93,7 +93,8 @@ TEST_CASE("standard: the whole plan, without privileges") {
   if (support::missing_root()) return;
   const std::string text =
       support::in_child({.uid = support::nobody}, plan_of<mortise::isolate::standard_unprivileged>).text;
-  CHECK(text.starts_with("clone flags 0x7c020000\nidentity\n  map user and group ids: uid 0 65534 1\n, gid 0 65534 1\n"));
+  CHECK(
+      text.starts_with("clone flags 0x7c020000\nidentity\n  map user and group ids: uid 0 65534 1\n, gid 0 65534 1\n"));
   CHECK(text.find("make node") == std::string::npos);
   CHECK(text.find("  share '/dev/null' nosuid,noexec -> #") != std::string::npos);
   CHECK(text.find("gid=5") == std::string::npos);

@@ -13,7 +13,8 @@ TEST_CASE("plan_text: each operation has a verb and an object, and hostile names
   CHECK(model::summary_text(op::change_directory{"/a\x1b"}) == "change to directory '/a\\x1b'");
   CHECK(model::summary_text(op::become{"u", "g", {}}) == "become user 'u:g'");
   CHECK(model::summary_text(op::execute{{}, {}, {}}) == "execute ''");
-  CHECK(model::summary_text(op::seal_root{model::mount_flag::read_only | model::mount_flag::no_dev}) == "seal the root: ro,nodev");
+  CHECK(model::summary_text(op::seal_root{model::mount_flag::read_only | model::mount_flag::no_dev}) ==
+        "seal the root: ro,nodev");
   CHECK(model::summary_text(op::attach{slot{1}, {slot{2}, "shm"}}) == "attach to '#2/shm'");
 }
 
@@ -25,6 +26,7 @@ TEST_CASE("plan_text: the whole, stage by stage") {
   plan.add(model::stage::root, op::enter_root{root, "/m"});
   plan.add(model::stage::host, op::clone_tree{"/x", slot{2}, true, model::mount_flag::read_only});
   CHECK(model::to_text(plan) ==
-        "clone flags 0x20000\nhost\n  share '/x' recursively ro -> #2\nroot\n  mount overlay of 2 layers userxattr volatile -> #1\n"
+        "clone flags 0x20000\nhost\n  share '/x' recursively ro -> #2\nroot\n  mount overlay of 2 layers userxattr "
+        "volatile -> #1\n"
         "      lower /b\n      lower /a\n      upper /u\n      work  /w\n  enter root '/m' <- #1\n");
 }

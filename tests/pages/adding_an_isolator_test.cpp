@@ -4,10 +4,10 @@
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 
-#include <pages/page.hpp>
 #include <mortise/detail/compose.hpp>
 #include <mortise/isolate/setting.hpp>
 #include <mortise/model/plan_text.hpp>
+#include <pages/page.hpp>
 
 namespace mortise::isolate {
 

@@ -3,9 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include <pages/page.hpp>
 #include <mortise/detail/compose.hpp>
 #include <mortise/isolate/setting.hpp>
+#include <pages/page.hpp>
 
 // archetype
 /// The least that a container takes for an isolator: it needs nothing, gives nothing and does nothing.

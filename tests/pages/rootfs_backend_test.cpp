@@ -3,9 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include <pages/page.hpp>
 #include <mortise/model/plan_text.hpp>
 #include <mortise/rootfs/directory.hpp>
+#include <pages/page.hpp>
 #include <support/temporary.hpp>
 
 // archetype

@@ -3,8 +3,8 @@
 
 #include <doctest/doctest.h>
 
-#include <pages/page.hpp>
 #include <mortise/image/store.hpp>
+#include <pages/page.hpp>
 
 // archetype
 /// The least that a store takes for a source: an origin that has nothing, under locations "nothing:".

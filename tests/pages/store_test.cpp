@@ -3,10 +3,10 @@
 
 #include <doctest/doctest.h>
 
-#include <pages/page.hpp>
 #include <mortise/container.hpp>
 #include <mortise/isolate/standard.hpp>
 #include <mortise/rootfs/overlay.hpp>
+#include <pages/page.hpp>
 
 // archetype
 /// The least that a container takes for a store: it has one image, of one layer, unpacked by somebody else.

@@ -20,7 +20,8 @@ TEST_CASE("credentials: ids" * doctest::test_suite("unprivileged")) {
 }
 
 TEST_CASE("credentials: the first well-formed line counts" * doctest::test_suite("unprivileged")) {
-  const std::string_view text = "\n:::\nu\nu:x\nu:x:one:1::/\nu:x:4294967295:1::/\nu:x:5:6:gecos:/home\nu:x:7:8::/\nlast:x:9:9";
+  const std::string_view text =
+      "\n:::\nu\nu:x\nu:x:one:1::/\nu:x:4294967295:1::/\nu:x:5:6:gecos:/home\nu:x:7:8::/\nlast:x:9:9";
   const auto found = by_name(text, "u");
   REQUIRE(found);
   CHECK((found->uid == 5 && found->gid == 6 && found->home == "/home"));

@@ -19,17 +19,30 @@ namespace {
 class trapped_root {
  public:
   trapped_root() {
-    for (const char* const each : {"root/a/b/c", "root/etc", "outside"}) CHECK(sys::make_directories(directory_ / each).ok());
+    for (const char* const each : {"root/a/b/c", "root/etc", "outside"})
+      CHECK(sys::make_directories(directory_ / each).ok());
     write("root/etc/passwd", "inside");
     write("root/a/file", "file");
     write("outside/secret", "secret");
     const std::string outside = directory_ / "outside";
-    const std::vector<std::pair<std::string, std::string>> links = {
-        {"/etc", "absolute"},       {"../../../../etc", "up"},     {outside, "out"},          {"../outside", "beside"},
-        {"loop2", "loop1"},         {"loop1", "loop2"},            {"loop", "loop"},          {"/nowhere", "dangling"},
-        {"a/b/../../etc", "winds"}, {"/proc/self/root", "magic"},  {".", "here"},             {"/", "top"},
-        {"chain1/", "chain0"},      {"a", "chain1"},               {"file", "a/to_file"},     {"/made_by_link", "to_make"}};
-    for (const auto& [target, name] : links) CHECK(::symlink(target.c_str(), (directory_ / ("root/" + name)).c_str()) == 0);
+    const std::vector<std::pair<std::string, std::string>> links = {{"/etc", "absolute"},
+                                                                    {"../../../../etc", "up"},
+                                                                    {outside, "out"},
+                                                                    {"../outside", "beside"},
+                                                                    {"loop2", "loop1"},
+                                                                    {"loop1", "loop2"},
+                                                                    {"loop", "loop"},
+                                                                    {"/nowhere", "dangling"},
+                                                                    {"a/b/../../etc", "winds"},
+                                                                    {"/proc/self/root", "magic"},
+                                                                    {".", "here"},
+                                                                    {"/", "top"},
+                                                                    {"chain1/", "chain0"},
+                                                                    {"a", "chain1"},
+                                                                    {"file", "a/to_file"},
+                                                                    {"/made_by_link", "to_make"}};
+    for (const auto& [target, name] : links)
+      CHECK(::symlink(target.c_str(), (directory_ / ("root/" + name)).c_str()) == 0);
     std::string previous = "etc";
     for (int count = 0; count < 45; ++count) {
       const std::string name = "hop" + std::to_string(count);
@@ -65,13 +78,54 @@ std::string look(int root, const std::string& path, int flags, sys::links policy
   return text.ok() ? *text : "unreadable";
 }
 
-const std::vector<std::string> tricks = {
-    "", "/", ".", "..", "../..", "a", "a/", "a//b///c", "/a/./b/../b/c/", "../../../../etc/passwd", "etc/passwd", "etc/passwd/",
-    "etc/passwd/x", "etc/passwd/..", "absolute/passwd", "absolute", "absolute/", "up/passwd", "out/secret", "out", "beside/secret",
-    "beside", "loop", "loop1", "loop1/x", "dangling", "dangling/x", "winds/passwd", "magic", "magic/etc/passwd", "here/here/here/etc/passwd",
-    "top/top/../etc/passwd", "chain0/file", "chain0", "a/to_file", "a/to_file/", "a/b/../../../../../outside/secret", "hop38/passwd",
-    "hop39/passwd", "hop40/passwd", "hop44/passwd", "none", "none/x", "a/none/../file", std::string(255, 'n'), std::string(256, 'n'),
-    "a/" + std::string(300, 'n') + "/x", std::string(5000, 'a')};
+const std::vector<std::string> tricks = {"",
+                                         "/",
+                                         ".",
+                                         "..",
+                                         "../..",
+                                         "a",
+                                         "a/",
+                                         "a//b///c",
+                                         "/a/./b/../b/c/",
+                                         "../../../../etc/passwd",
+                                         "etc/passwd",
+                                         "etc/passwd/",
+                                         "etc/passwd/x",
+                                         "etc/passwd/..",
+                                         "absolute/passwd",
+                                         "absolute",
+                                         "absolute/",
+                                         "up/passwd",
+                                         "out/secret",
+                                         "out",
+                                         "beside/secret",
+                                         "beside",
+                                         "loop",
+                                         "loop1",
+                                         "loop1/x",
+                                         "dangling",
+                                         "dangling/x",
+                                         "winds/passwd",
+                                         "magic",
+                                         "magic/etc/passwd",
+                                         "here/here/here/etc/passwd",
+                                         "top/top/../etc/passwd",
+                                         "chain0/file",
+                                         "chain0",
+                                         "a/to_file",
+                                         "a/to_file/",
+                                         "a/b/../../../../../outside/secret",
+                                         "hop38/passwd",
+                                         "hop39/passwd",
+                                         "hop40/passwd",
+                                         "hop44/passwd",
+                                         "none",
+                                         "none/x",
+                                         "a/none/../file",
+                                         std::string(255, 'n'),
+                                         std::string(256, 'n'),
+                                         "a/" + std::string(300, 'n') + "/x",
+                                         std::string(5000, 'a')};
 
 /// Every trick with every kind of open, as text.
 std::string look_at_all(int root) {
@@ -133,14 +187,16 @@ TEST_CASE("path: magic links of procfs are no way out, its plain ones work" * do
     const sys::unique_fd proc(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
     const sys::unique_fd held(::open("/etc/passwd", O_RDONLY | O_CLOEXEC));
     std::string out;
-    for (const char* const path : {"self/root", "self/cwd", "self/exe", "self/root/etc/passwd", "self/ns/mnt", "thread-self/root"})
+    for (const char* const path :
+         {"self/root", "self/cwd", "self/exe", "self/root/etc/passwd", "self/ns/mnt", "thread-self/root"})
       mortise::append(out, look(proc.get(), path, O_PATH, sys::links::within_root), ' ');
     for (const std::string& path : {mortise::concat("self/fd/", held.get()), std::string("self/fd/0")})
       mortise::append(out, look(proc.get(), path, O_RDONLY, sys::links::within_root), ' ');
     return out + look(proc.get(), "self", O_PATH, sys::links::within_root).substr(0, 9) + ' ' +
            look(proc.get(), "mounts", O_PATH, sys::links::within_root).substr(0, 4);
   };
-  const std::string elsewhere = "error 40 error 40 error 40 error 40 error 40 error 40 error 40 error 40 directory file";
+  const std::string elsewhere =
+      "error 40 error 40 error 40 error 40 error 40 error 40 error 40 error 40 directory file";
   CHECK(look_into_proc() == elsewhere);
   CHECK(support::deny({SYS_openat2}, ENOSYS, look_into_proc).text == elsewhere);
 }
@@ -155,7 +211,8 @@ TEST_CASE("path: a racer who renames gets nobody out" * doctest::test_suite("unp
       while (!done) {  // a directory out and in again, and for a link to the outside
         ::rename((base + "x/y").c_str(), (root.directory() / "outside/y").c_str());
         ::rename((root.directory() / "outside/y").c_str(), (base + "x/y").c_str());
-        (void)sys::call(SYS_renameat2, AT_FDCWD, (base + "x").c_str(), AT_FDCWD, (base + "beside").c_str(), RENAME_EXCHANGE);
+        (void)sys::call(SYS_renameat2, AT_FDCWD, (base + "x").c_str(), AT_FDCWD, (base + "beside").c_str(),
+                        RENAME_EXCHANGE);
       }
     });
     int out = 0;
@@ -181,10 +238,11 @@ TEST_CASE("path: deep trees" * doctest::test_suite("unprivileged")) {
   CHECK(support::deny({SYS_openat2}, ENOSYS, [&] { return static_cast<int>(-make()); }).code == 0);
   CHECK(make() == 0);
   CHECK(look(root.get(), deep + "/file", O_RDONLY, sys::links::within_root) == "");
-  CHECK(support::deny({SYS_openat2}, ENOSYS, [&] {
-          return look(root.get(), deep + "/file", O_RDONLY, sys::links::within_root) == "" &&
-                 look(root.get(), std::string(4090, '/') + "d", O_PATH, sys::links::within_root).starts_with("directory");
-        }).ok());
+  CHECK(
+      support::deny({SYS_openat2}, ENOSYS, [&] {
+        return look(root.get(), deep + "/file", O_RDONLY, sys::links::within_root) == "" &&
+               look(root.get(), std::string(4090, '/') + "d", O_PATH, sys::links::within_root).starts_with("directory");
+      }).ok());
 }
 
 TEST_CASE("path: what is missing is made inside" * doctest::test_suite("unprivileged")) {
@@ -192,9 +250,18 @@ TEST_CASE("path: what is missing is made inside" * doctest::test_suite("unprivil
   const auto make_all = [&](const std::string& in) {
     std::string out;
     for (const auto& [path, directory] :
-         std::vector<std::pair<std::string, bool>>{{in + "/one/two", true}, {in + "/one/two", true}, {in + "/one/file", false}, {"/" + in + "/../" + in + "/three/", true},
-              {"../../" + in + "/four", true}, {"loop/x", true}, {"etc/passwd/x", true}, {"dangling/x", true}, {"out/x", true},
-              {std::string(300, 'n'), true}, {"", true}, {"/", true}})
+         std::vector<std::pair<std::string, bool>>{{in + "/one/two", true},
+                                                   {in + "/one/two", true},
+                                                   {in + "/one/file", false},
+                                                   {"/" + in + "/../" + in + "/three/", true},
+                                                   {"../../" + in + "/four", true},
+                                                   {"loop/x", true},
+                                                   {"etc/passwd/x", true},
+                                                   {"dangling/x", true},
+                                                   {"out/x", true},
+                                                   {std::string(300, 'n'), true},
+                                                   {"", true},
+                                                   {"/", true}})
       mortise::append(out, -sys::raw_create_in_root(root.fd(), path.c_str(), directory), ' ');
     out += look(root.fd(), in + "/one/two/../file", O_RDONLY, sys::links::refused);
     const long made = sys::raw_open_in_root(root.fd(), "to_make", O_CREAT | O_WRONLY, 0600);

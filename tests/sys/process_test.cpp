@@ -18,11 +18,13 @@ TEST_CASE("process: an identity is read whatever the name" * doctest::test_suite
   const std::string rest = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20\n";
   CHECK(sys::parse_stat("42 (name)" + rest) == sys::process_identity{42, 777});
   CHECK(sys::parse_stat("42 (a) S 1 (b) )" + rest) == sys::process_identity{42, 777});
-  for (const std::string& bad : {std::string(), std::string("42"), "x (n)" + rest, std::string("42 (n) S 1 2"), std::string(") 1 (")})
+  for (const std::string& bad :
+       {std::string(), std::string("42"), "x (n)" + rest, std::string("42 (n) S 1 2"), std::string(") 1 (")})
     CHECK(!sys::parse_stat(bad));
 }
 
-TEST_CASE("process: waits, signals, reaps, and knows one from the next of its number" * doctest::test_suite("unprivileged")) {
+TEST_CASE("process: waits, signals, reaps, and knows one from the next of its number" *
+          doctest::test_suite("unprivileged")) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::pause();

@@ -16,7 +16,7 @@ namespace mortise {
 /// Appends the pieces (strings, characters, integers) to `out`.
 template <class... Pieces>
 void append(std::string& out, const Pieces&... pieces) {
-  const auto one = [&out](const auto& piece) {
+  [[maybe_unused]] const auto one = [&out](const auto& piece) {
     using piece_type = std::remove_cvref_t<decltype(piece)>;
     if constexpr (std::same_as<piece_type, char>) {
       out.push_back(piece);

@@ -28,10 +28,11 @@ class directory {
                                        Progress&& /*hear*/) const {
     const std::string path(location);
     const auto refuse = [&path](std::string_view why) {
-      return error(absl::StatusCode::kInvalidArgument, concat("use directory '", printable(path), "' as an image: ", why));
+      return error(absl::StatusCode::kInvalidArgument,
+                   concat("use directory '", printable(path), "' as an image: ", why));
     };
     if (!path.starts_with('/') || path.find('\0') != std::string::npos) return refuse("it must be an absolute path");
-    struct stat about {};
+    struct stat about{};
     if (::stat(path.c_str(), &about) != 0)
       return errno_error(errno, concat("use directory '", printable(path), "' as an image"));
     if (!S_ISDIR(about.st_mode)) return refuse("it is not a directory");

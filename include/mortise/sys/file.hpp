@@ -82,8 +82,9 @@ inline absl::Status make_directories(const std::string& path, mode_t mode = 0755
     if (::mkdirat(from, part.c_str(), mode) != 0) {
       const int problem = errno;
       struct stat about{};
-      if (::fstatat(from, part.c_str(), &about, 0) != 0 || !S_ISDIR(about.st_mode))
-        return errno_error(problem, concat("make directory '", part, '\''));
+      const bool exists = ::fstatat(from, part.c_str(), &about, 0) == 0;
+      if (!exists || !S_ISDIR(about.st_mode))
+        return errno_error(exists ? ENOTDIR : problem, concat("make directory '", part, '\''));
     }
   }
   return absl::OkStatus();
