@@ -67,7 +67,8 @@ class layout_origin : public origin {
            model::find(entry.annotations, "io.containerd.image.name") == name;
   }
 
-  [[nodiscard]] absl::StatusOr<std::vector<model::descriptor>> pick(std::vector<model::descriptor> entries) const {
+  [[nodiscard]] absl::StatusOr<std::vector<model::descriptor>> pick(
+      const std::vector<model::descriptor>& entries) const {
     std::vector<model::descriptor> chosen;
     for (const model::descriptor& each : entries) {
       const bool wanted = at_.digest ? each.digest == *at_.digest : at_.name.empty() || is_named(each, at_.name);

@@ -94,7 +94,7 @@ class kept_dumpable {
 /// clone3(2) whose child calls `run(argument)` on the new stack and never returns. The C library offers no
 /// such call: its clone(3) knows neither CLONE_INTO_CGROUP nor CLONE_CLEAR_SIGHAND.
 inline long clone_and_run(clone_args& arguments, void (*run)(void*), void* argument) {
-  long result;
+  long result = 0;
 #if defined(__x86_64__)
   register void (*function)(void*) asm("r12") = run;
   register void* parameter asm("r13") = argument;

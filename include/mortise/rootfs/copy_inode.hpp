@@ -65,7 +65,7 @@ class content_copier {
   }
 
   absl::Status move_block(int from, int to, off_t& at, std::size_t most) {
-    ssize_t got;
+    ssize_t got = 0;
     while ((got = ::pread(from, buffer_.get(), most, at)) < 0 && errno == EINTR) continue;
     if (got < 0) return errno_error(errno, "read");
     if (got == 0) return error(absl::StatusCode::kDataLoss, "read: the file is shorter than its size");

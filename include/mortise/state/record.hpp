@@ -134,10 +134,10 @@ class record {
                       std::string(backend),
                       std::move(directory),
                       {}};
-    const absl::Status status = made.open_files();
-    if (!status.ok()) (void)sys::remove_tree(made.path_);
-    if (!status.ok()) return status;
-    return made;
+    absl::Status status = made.open_files();
+    if (status.ok()) return made;
+    (void)sys::remove_tree(made.path_);
+    return status;
   }
 
   /// Writes that a step is about to begin, or, of `running`, that it has succeeded.
