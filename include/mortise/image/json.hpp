@@ -6,6 +6,8 @@
 
 // RapidJSON 1.1 adds to a null pointer where a stack is still empty: harmless, and not ours to be stopped by.
 #if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpragma-clang-attribute"  // where another header has included it before
 #pragma clang attribute push(__attribute__((no_sanitize("pointer-overflow"))), apply_to = function)
 #endif
 #include <rapidjson/error/en.h>
@@ -13,6 +15,7 @@
 #include <rapidjson/reader.h>
 #if defined(__clang__)
 #pragma clang attribute pop
+#pragma clang diagnostic pop
 #endif
 
 #include <algorithm>
