@@ -13,11 +13,6 @@
 
 namespace mortise::sys {
 
-/// fchmodat2(2), Linux 6.6.
-inline constexpr long nr_fchmodat2 = 452;
-/// setxattrat(2) and its family, Linux 6.13.
-inline constexpr long nr_setxattrat = 463;
-
 /// ioctl(2) requests on a pidfd, Linux 6.13: `struct pidfd_info` and what to fill in.
 struct pidfd_info {
   std::uint64_t mask = 0;
