@@ -32,7 +32,7 @@ struct scratch_directory {
   }
 
   static absl::StatusOr<held> prepare(isolate::preparation<scratch_directory>& with) {
-    const std::string path = concat(with.settings().parent, "/scratch-", with.id().text());
+    std::string path = concat(with.settings().parent, "/scratch-", with.id().text());
     MORTISE_RETURN_IF_ERROR(with.checkpoint(path));  // before it is made: a crash in between must not lose it
     if (::mkdir(path.c_str(), 0700) != 0) return errno_error(errno, concat("make directory '", path, '\''));
     const model::slot shared = with.plan().new_slot();

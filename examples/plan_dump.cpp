@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Proves that a launch is data: a launcher that prints its plan, in place of one that runs it, is a policy like
 // any other. Needs nothing, no privileges either: plan-dump [PROGRAM [ARGS...]]
-#include <stdlib.h>
-
 #include <cstdio>
+#include <cstdlib>
 #include <mortise/container.hpp>
 #include <mortise/image/directory.hpp>
 #include <mortise/isolate/rlimits.hpp>

@@ -38,7 +38,7 @@ TEST_CASE("fork: sets limits") {
 }
 
 TEST_CASE("fork: enters namespaces, as root in a user namespace and as PID 1 in a PID namespace") {
-  if (support::missing_user_namespaces()) return;
+  if (support::missing_user_namespaces() || support::always_threaded()) return;
   const support::child_options options{.namespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS};
   const auto result =
       support::in_child(options, [] { return std::to_string(::getuid()) + std::to_string(::getpid()); });

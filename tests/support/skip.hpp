@@ -6,13 +6,16 @@
 ///     if (support::missing_root() || support::missing_program("umoci")) return;
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <support/sanitizer.hpp>
 
 namespace support {
 
@@ -57,13 +60,21 @@ inline std::string find_program(std::string_view name) {
 /// Skips, and says true, if this user cannot make a user namespace (found by making one in a child).
 [[nodiscard]] inline bool missing_user_namespaces() {
   static const bool works = [] {
-    const pid_t child = ::fork();
-    if (child == 0) ::_exit(::unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+    // Not by fork and unshare: a thread sanitizer's child has a second thread, which the kernel refuses.
+    const auto child = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0));
+    if (child == 0) ::syscall(SYS_exit_group, 0);
     int status = 1;
     return child > 0 && ::waitpid(child, &status, 0) == child && status == 0;
   }();
   if (works) return false;
   skip("needs user namespaces: see sysctl user.max_user_namespaces and kernel.apparmor_restrict_unprivileged_userns");
+  return true;
+}
+
+/// Skips, and says true, in a program whose every process has a second thread, and so cannot unshare.
+[[nodiscard]] inline bool always_threaded() {
+  if (!thread_sanitizer) return false;
+  skip("needs a process of one thread: a thread sanitizer starts another; the other builds run it");
   return true;
 }
 

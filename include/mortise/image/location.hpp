@@ -3,11 +3,11 @@
 /// \file
 /// Image locations as users write them: a scheme, and what the scheme makes of the rest.
 
-#include <stdlib.h>
+#include <limits.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstddef>
-#include <memory>
 #include <mortise/base/status.hpp>
 #include <mortise/base/text.hpp>
 #include <mortise/model/digest.hpp>
@@ -52,8 +52,9 @@ inline std::string absolute_location(std::string_view text) {
   std::string_view rest = text.substr(colon + 1);
   if (colon == std::string_view::npos || rest.starts_with('/')) return std::string(text);
   while (rest.starts_with("./")) rest.remove_prefix(2);
-  const std::unique_ptr<char, decltype(&::free)> here(::getcwd(nullptr, 0), &::free);
-  return concat(text.substr(0, colon + 1), here != nullptr ? here.get() : ".", '/', rest);
+  std::array<char, PATH_MAX> here{};
+  const bool known = ::getcwd(here.data(), here.size()) != nullptr;
+  return concat(text.substr(0, colon + 1), known ? here.data() : ".", '/', rest);
 }
 
 /// What follows "`scheme`:", or nothing where `text` has another scheme.

@@ -35,8 +35,8 @@ def run_tidy(report):
     """The ODR program sees every header, the examples see them put to use. A time-box ends what takes too long."""
     build = next(build for build in BUILDS if build.name == "asan")
     commands = json.loads((build.directory / "compile_commands.json").read_text())
-    wanted = ("tests/odr/first.cpp", "examples/")
-    units = sorted({each["file"] for each in commands if any(part in each["file"] for part in wanted)})
+    wanted = ("../../tests/odr/first.cpp", "../../examples/")
+    units = sorted({each["file"] for each in commands if each["file"].startswith(wanted)})
     units = [unit for unit in units if report.wants(f"tidy/{unit.rsplit('/', 1)[1]}")]
     if not units:
         return
