@@ -164,7 +164,7 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
       : host(std::move(of)),
         id(std::move(name)),
         image(std::move(what)),
-        directory(concat(host->boot_roots, '/', id.text())) {}
+        directory(concat(host->boot_roots, '/', id.text(), '-', container_id::random().text())) {}
   parts(const parts&) = delete;
   parts& operator=(const parts&) = delete;
   ~parts() { (void)release(); }
@@ -182,7 +182,6 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
     MORTISE_ASSIGN_OR_RETURN(record, state::record::create(host->state, id, Rootfs::name, directory));
     return during(step::provision, [&]() -> absl::Status {
       if (::mkdir(directory.c_str(), 0700) != 0) return errno_error(errno, concat("make directory '", directory, '\''));
-      has_directory = true;
       return host->rootfs.provision({image.layers, directory}, plan).status();
     });
   }
@@ -217,7 +216,7 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
       (void)record->enter(state::phase::destroying);  // a full disk must not keep anything from being given back
       if (process) MORTISE_RETURN_IF_ERROR(process->end(std::chrono::steady_clock::now() + patience));
       absl::Status status = isolators.release();
-      if (has_directory) status = first_error(std::move(status), host->rootfs.destroy(directory).status());
+      status = first_error(std::move(status), host->rootfs.destroy(directory).status());
       if (status.ok()) status = record->remove();
       if (status.ok()) record.reset();
       return status;
@@ -230,8 +229,7 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
   std::shared_ptr<detail::host_parts<Store, Rootfs, Launcher, Observer>> host;
   container_id id;
   model::image image;
-  std::string directory;
-  bool has_directory = false;  ///< and no other container of its name, whose records lie elsewhere, has
+  std::string directory;  ///< a name never used before: of two programs' containers both may be called "build"
   std::optional<state::record> record;
   composition isolators;
   launch::streams streams;

@@ -133,7 +133,7 @@ TEST_CASE("cgroup: without limits there is a version 2 directory and nothing els
   REQUIRE(container.prepare({cgroup::parent(parent.path())}).ok());
   const std::string path = parent.path() + '/' + container.id.text();
   CHECK(existing(path) == std::vector<std::string>{unified->mount_point + path});
-  CHECK(container.plan.cgroup >= 0);
+  CHECK(!container.plan.cgroup.empty());
   CHECK(container.plan.at(mortise::model::stage::cgroup).empty());
 }
 
@@ -336,7 +336,7 @@ TEST_CASE("cgroup: a user who may make none has none, and hears why once a limit
     box container;
     const absl::Status prepared = container.prepare({});
     if (!prepared.ok()) return std::string(message(prepared));
-    if (container.plan.cgroup != -1 || container.records.count != 0) return "made something";
+    if (!container.plan.cgroup.empty() || container.records.count != 0) return "made something";
     auto process = container.spawn({"true"});
     return process.ok() && process->wait()->success() ? "" : "did not run";
   });

@@ -68,7 +68,7 @@ TEST_CASE("clone: each operation that fails is named, with errno, and leaves not
   };
   const std::vector<row> rows = {
       {stage::record, op::record_self{12345}, "record the process: write: Bad file descriptor"},
-      {stage::cgroup, op::join_cgroup{12345, "/x"}, "join cgroup '/x': write: Bad file descriptor"},
+      {stage::cgroup, op::join_cgroup{"/x/tasks"}, "join cgroup by '/x/tasks': open: No such file or directory"},
       {stage::host, op::clone_tree{"/nowhere", slot{1}}, "share '/nowhere': open_tree: No such file or directory"},
       {stage::host, op::new_filesystem{"nofs", slot{1}, {}, 0}, "mount nofs: fsopen: No such device"},
       {stage::host, op::new_filesystem{"tmpfs", slot{1}, {{"size", "x"}}, 0},

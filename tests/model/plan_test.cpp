@@ -19,5 +19,5 @@ TEST_CASE("plan: operations keep their order within a stage; slots are never giv
   CHECK(first != model::slot::root);
   CHECK(plan.new_slot() != first);
   CHECK(plan.slot_count() == 3);
-  CHECK(plan.cgroup == -1);
+  CHECK(plan.cgroup.empty());
 }

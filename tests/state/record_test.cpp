@@ -25,14 +25,15 @@ TEST_CASE("record: is on disk before the step that it names" * doctest::test_sui
     CHECK(made->set("first", 1, "a").ok());
     CHECK(made->set("second", 2, std::string("\"\\\n\0\xff/", 6)).ok());
     CHECK(made->set("first", 3, "b").ok());
+    CHECK(::fcntl(made->process(), F_GETFD) == FD_CLOEXEC);
     CHECK(made->enter(phase::running).ok());
+    CHECK(made->process() == -1);  // the lock alone stays open
     CHECK(text().find(R"("phase":"running")") != std::string::npos);
     CHECK(text().find(R"("isolators":[{"name":"first","version":3,"record":"b"},)"
                       R"({"name":"second","version":2,"record":"\"\\\u000a\u0000\u00ff/"}])") != std::string::npos);
     struct stat about{};
     REQUIRE(::stat((state / "one").c_str(), &about) == 0);
     CHECK((about.st_mode & 07777) == 0700);
-    CHECK(::fcntl(made->process(), F_GETFD) == FD_CLOEXEC);
     CHECK(made->remove().ok());
     CHECK(::access((state / "one").c_str(), F_OK) != 0);
   }

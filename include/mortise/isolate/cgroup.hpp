@@ -33,8 +33,6 @@ namespace detail {
 struct cgroup_place {
   const sys::cgroup_hierarchy* hierarchy = nullptr;
   sys::cgroup_directory directory;
-  /// The directory itself for version 2, its `tasks` for version 1; open once it is made, until release.
-  sys::unique_fd entrance;
   bool made = false;
 };
 
@@ -78,7 +76,7 @@ inline std::vector<cgroup_place> places_for(const std::string& id, const std::st
     const std::string base = parent.empty() ? choose_parent(each) : each.mount_point;
     if (!useful || base.empty()) continue;
     const std::string path = concat(base, parent.empty() ? default_prefix : concat(parent, '/'), id);
-    places.push_back({&each, {each.version, path}, {}, false});
+    places.push_back({&each, {each.version, path}, false});
   }
   return places;
 }
@@ -148,8 +146,7 @@ class cgroup_set {
 
   absl::Status release() {
     std::vector<std::string> made;
-    for (auto& each : places_) {
-      each.entrance.reset();
+    for (const auto& each : places_) {
       if (each.made) made.push_back(each.directory.path);
     }
     return sys::remove_cgroups(made);
@@ -177,16 +174,12 @@ class cgroup_set {
       return errno_error(errno_of(made), concat("make cgroup '", path, '\''), detail::cgroup_remedy);
     MORTISE_RETURN_IF_ERROR(made);
     place.made = true;  // from here on release removes it
-    const bool unified = place.directory.version == 2;
-    auto entrance = unified ? sys::open(path, O_RDONLY | O_DIRECTORY) : sys::open(path + "/tasks", O_WRONLY);
-    if (!entrance.ok()) return entrance.status();
-    place.entrance = *std::move(entrance);
     // Entered while it has one thread and before exec, a process moves at once; in its prime it would wait for
     // every processor to pass through the scheduler. Version 2 can do better: the child is born there.
-    if (unified) {
-      plan.cgroup = place.entrance.get();
+    if (place.directory.version == 2) {
+      plan.cgroup = path;
     } else {
-      plan.add(model::stage::cgroup, model::op::join_cgroup{place.entrance.get(), path});
+      plan.add(model::stage::cgroup, model::op::join_cgroup{path + "/tasks"});
     }
     return absl::OkStatus();
   }

@@ -131,7 +131,11 @@ class child : private child_mounts {
     return done;
   }
 
-  long run(const model::op::join_cgroup& o) { return step("write", sys::call(SYS_write, o.tasks, "0", 1)); }
+  long run(const model::op::join_cgroup& o) {
+    const sys::unique_fd tasks(
+        static_cast<int>(step("open", sys::call(SYS_openat, AT_FDCWD, o.tasks.c_str(), O_WRONLY | O_CLOEXEC, 0))));
+    return tasks ? step("write", sys::call(SYS_write, tasks.get(), "0", 1)) : tasks.get();
+  }
 
   long run(const model::op::new_session&) {
     // Caught signals are at their defaults (CLONE_CLEAR_SIGHAND); ignored ones are the caller's own business.

@@ -67,6 +67,10 @@ class child_mounts {
     const sys::links policy = o.follow_links ? sys::links::within_root : sys::links::refused;
     const int base = at(o.target.base);
     const char* const path = o.target.path.c_str();
+    if (o.target.base != model::slot::root && o.otherwise != model::missing::is_error && !std::strchr(path, '/')) {
+      const long attached = attach_at_new(o, base, path);
+      if (attached != -EEXIST) return attached;
+    }
     long target = sys::raw_open_in_root(base, path, O_PATH, 0, policy);
     if (target == -ENOENT && o.otherwise != model::missing::is_error) {
       const bool directory = o.otherwise == model::missing::make_directory;
@@ -169,6 +173,16 @@ class child_mounts {
   }
 
  private:
+  /// In a file system that we have only just made a name is mostly new, and what we make ourselves needs no
+  /// resolving: two calls in place of six. -EEXIST where the name is taken.
+  long attach_at_new(const model::op::attach& o, int base, const char* name) {
+    const bool directory = o.otherwise == model::missing::make_directory;
+    const long made =
+        directory ? sys::call(SYS_mkdirat, base, name, 0755) : sys::call(SYS_mknodat, base, name, S_IFREG | 0644, 0);
+    if (made < 0) return step(directory ? "make directory" : "make file", made);
+    return step("move_mount", sys::raw_attach_at(at(o.from), base, name));
+  }
+
   enum class overlay_way : unsigned char { descriptors, paths };
   static constexpr long unsupported = LONG_MIN;
   static constexpr std::size_t most_mount_data = 4095;  // a page less its end: mount(2)
@@ -316,19 +330,23 @@ class child_mounts {
 
   /// The null device of the container's own /dev, detached; anything else under that name is refused.
   long null_device() {
-    const sys::unique_fd null(
-        static_cast<int>(step("open /dev/null", sys::raw_open_in_root(at(model::slot::root), "dev/null",
-                                                                      O_PATH | O_NOFOLLOW, 0, sys::links::refused))));
-    if (!null) return null.get();
-    struct stat about{};
-    if (::fstat(null.get(), &about) != 0) return step("stat /dev/null", -errno);
-    if (!S_ISCHR(about.st_mode) || about.st_rdev != makedev(1, 3)) return step("check /dev/null", -ENODEV);
-    return step("open_tree", sys::raw_clone_tree(null.get(), "", false));
+    if (!null_) {
+      sys::unique_fd found(
+          static_cast<int>(step("open /dev/null", sys::raw_open_in_root(at(model::slot::root), "dev/null",
+                                                                        O_PATH | O_NOFOLLOW, 0, sys::links::refused))));
+      if (!found) return found.get();
+      struct stat about{};
+      if (::fstat(found.get(), &about) != 0) return step("stat /dev/null", -errno);
+      if (!S_ISCHR(about.st_mode) || about.st_rdev != makedev(1, 3)) return step("check /dev/null", -ENODEV);
+      null_ = std::move(found);
+    }
+    return step("open_tree", sys::raw_clone_tree(null_.get(), "", false));
   }
 
   std::span<int> slots_;
   report& report_;
   sys::unique_fd masked_;
+  sys::unique_fd null_;
   sys::unique_fd nodes_;
 };
 

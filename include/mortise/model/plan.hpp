@@ -51,8 +51,7 @@ struct map_identity {
 };
 /// Moves the child, single-threaded yet, into a cgroup of version 1 by writing "0" to its `tasks`.
 struct join_cgroup {
-  int tasks;
-  std::string path;  ///< for messages
+  std::string tasks;  ///< the file's path
 };
 /// setsid(2): the caller's terminal is no longer the controlling one.
 struct new_session {};
@@ -182,8 +181,8 @@ class plan {
  public:
   /// CLONE_NEW* of the namespaces.
   std::uint64_t clone_flags = 0;
-  /// The directory of a version 2 cgroup in which the child is born (CLONE_INTO_CGROUP), or -1.
-  int cgroup = -1;
+  /// The directory of a version 2 cgroup in which the child is born (CLONE_INTO_CGROUP); empty for the caller's.
+  std::string cgroup;
 
   void add(stage when, operation what) { stages_[static_cast<std::size_t>(when)].push_back(std::move(what)); }
   [[nodiscard]] const std::vector<operation>& at(stage when) const { return stages_[static_cast<std::size_t>(when)]; }

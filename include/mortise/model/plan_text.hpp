@@ -40,7 +40,7 @@ inline std::string hex_text(std::uint64_t bits) {
 struct summary {
   std::string operator()(const op::record_self&) const { return "record the process"; }
   std::string operator()(const op::map_identity&) const { return "map user and group ids"; }
-  std::string operator()(const op::join_cgroup& o) const { return concat("join cgroup '", o.path, '\''); }
+  std::string operator()(const op::join_cgroup& o) const { return concat("join cgroup by '", o.tasks, '\''); }
   std::string operator()(const op::new_session&) const { return "start a session"; }
   std::string operator()(const op::set_hostname& o) const { return concat("set hostname '", printable(o.name), '\''); }
   std::string operator()(const op::loopback_up&) const { return "bring up loopback"; }

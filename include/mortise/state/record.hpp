@@ -140,10 +140,16 @@ class record {
     return status;
   }
 
-  /// Writes that a step is about to begin, or, of `running`, that it has succeeded.
+  /// Writes that a step is about to begin, or, of `running`, that it has succeeded. A container that runs, of which
+  /// there may be thousands, keeps one descriptor here: the lock.
   absl::Status enter(phase which) {
     contents_.phase = name_of(which);
-    return write();
+    absl::Status status = write();
+    if (which == phase::running) {
+      process_.reset();
+      directory_.reset();
+    }
+    return status;
   }
 
   /// Writes or replaces an isolator's own record.
@@ -158,7 +164,7 @@ class record {
     return write();
   }
 
-  /// Where the child writes who it is: an open file, until the record is removed.
+  /// Where the child writes who it is: an open file, until the container is running.
   [[nodiscard]] int process() const { return process_.get(); }
 
   /// Removes the record: nothing is left to be recovered.
@@ -182,7 +188,10 @@ class record {
     return write();
   }
 
-  absl::Status write() const {
+  absl::Status write() {
+    if (!directory_) {
+      MORTISE_ASSIGN_OR_RETURN(directory_, sys::open(path_, O_RDONLY | O_DIRECTORY));
+    }
     return annotate(sys::replace_file_at(directory_.get(), "record", detail::to_json(contents_), durable_, 0600),
                     concat("record container '", contents_.id, '\''));
   }
