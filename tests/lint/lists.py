@@ -30,6 +30,17 @@ def suites():
     return dict(sorted(found.items()))
 
 
+def concurrent():
+    """The tests that start threads, or whose header has something for several: the thread sanitizer runs these."""
+    def shares(path, *words):
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return any(word in text for word in words)
+
+    return [source for sources in suites().values() for source in sources
+            if shares(SOURCE / "tests" / source, "#include <thread>")
+            or shares(HEADERS / source.replace("_test.cpp", ".hpp"), "std::atomic", "std::mutex", "std::thread")]
+
+
 def sources_of(folder):
     return sorted(path.name for path in (SOURCE / folder).glob("*.c*") if path.suffix in (".c", ".cpp"))
 
@@ -48,6 +59,10 @@ def suites_text():
     return "\n".join(lines + ["}"])
 
 
+def concurrent_text():
+    return "\n".join(["concurrent = files("] + [f"  '{source}'," for source in concurrent()] + [")"])
+
+
 def sources_text(name, folder):
     return "\n".join([f"{name} = ["] + [f"  '{source}'," for source in sources_of(folder)] + ["]"])
 
@@ -62,10 +77,11 @@ def wanted_texts():
     wanted = {UMBRELLA: umbrella_text()}
     for path, mark, inside in (
             ("tests/meson.build", "suites", suites_text()),
+            ("tests/meson.build", "concurrent", concurrent_text()),
             ("examples/meson.build", "examples", sources_text("examples", "examples")),
             ("benchmarks/meson.build", "benchmarks", sources_text("benchmarks", "benchmarks"))):
         file = SOURCE / path
-        wanted[file] = between_marks(file.read_text(encoding="utf-8"), mark, inside)
+        wanted[file] = between_marks(wanted.get(file) or file.read_text(encoding="utf-8"), mark, inside)
     return wanted
 
 

@@ -257,7 +257,7 @@ TEST_CASE("cgroupfs: a fork bomb is killed where only one of its cgroups can sto
   if (counting == nullptr || other == nullptr) return;
   const own_cgroup pids(*counting);
   const own_cgroup memory(*other);
-  REQUIRE(write_controls({1, pids.path()}, {{"pids.max", "30"}}).ok());
+  REQUIRE(write_controls({1, pids.path()}, {{"pids.max", "60"}}).ok());
   member bomb({memory.path(), pids.path()}, fork_bomb);
   REQUIRE(eventually([&] { return has_processes(memory.path(), 20); }));
   const absl::Status status = remove_cgroups({memory.path(), pids.path()});

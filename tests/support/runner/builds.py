@@ -21,9 +21,6 @@ class Build:
         return BUILD / self.name
 
 
-# Suites whose code runs in several threads of one process.
-CONCURRENT = ("archive", "image", "launch", "container")
-
 # Full debugging information takes a third of the compile time; lines are enough for a sanitizer's report.
 COMMON = ("-Dwerror=true", "-Doptimization=1", "-Ddebug=false", "--wrap-mode=nodownload")
 LINES = "-Dcpp_args=-gline-tables-only"
@@ -37,7 +34,7 @@ BUILDS = (
     Build("tsan", "clang++-19", (*COMMON, LINES, "-Db_sanitize=thread", "-Dbenchmarks=disabled", "-Dexamples=disabled"), {
         "TSAN_OPTIONS": f"die_after_fork=0:halt_on_error=1:report_signal_unsafe=0:{SYMBOLS}:"
                         f"suppressions={SOURCE}/tests/support/tsan.supp",
-    }, CONCURRENT),
+    }, ("concurrent",)),
 )
 
 

@@ -19,7 +19,7 @@ DEADLINE = {"gcc": 900, "asan": 1500, "tsan": 1500}
 
 
 def run_suites(build, report):
-    names = [name for name in (*lists.suites(), "odr") if not build.suites or name in build.suites]
+    names = build.suites or (*lists.suites(), "odr")
     chosen = {name: arguments for name in names if (arguments := choose(report, build, name)) is not None}
     if not chosen:
         return
@@ -107,7 +107,8 @@ def mentions(suite, text):
 
 
 def test_files(suite):
-    return [SOURCE / "tests" / name for name in lists.suites().get(suite, [])]
+    names = lists.concurrent() if suite == "concurrent" else lists.suites().get(suite, [])
+    return [SOURCE / "tests" / name for name in names]
 
 
 def collect(prefix, results, outcome, report):
