@@ -135,6 +135,36 @@ b rm -a)sh"));
   CHECK(oci->layers.size() == docker->layers.size());
 }
 
+TEST_CASE("real images: an index of buildah's for two platforms, nested in its layout's") {
+  if (missing_tools() || support::missing_program("buildah")) return;
+  store_fixture here;
+  const std::string at = here.place.path();
+  REQUIRE(run(at, R"sh(
+export XDG_RUNTIME_DIR=$PWD/run; mkdir run
+b() { command=$1; shift; buildah --root $PWD/graph --runroot $PWD/run --storage-driver vfs $command "$@"; }
+b manifest create many
+for arch in amd64 arm64; do
+  container=$(b from --arch $arch scratch)
+  echo $arch >which
+  b copy -q $container which /which
+  b config --os linux --arch $arch $container
+  b commit -q --rm --manifest many $container built:$arch
+done
+b manifest push -q --all many oci:$PWD/many:all
+skopeo copy -q --all oci:many:all oci-archive:copied.tar:all)sh"));
+  for (const std::string& location : {"oci:" + at + "/many:all", "oci-archive:" + at + "/copied.tar:all"}) {
+    for (const char* const which : {"amd64", "arm64"}) {
+      CAPTURE(which);
+      const auto image = support::provide(here.directory, location, {.platform = {{"linux", which}}});
+      REQUIRE(message(image.status()) == "");
+      CHECK(support::read_file(image->layers.back().directory + "/which") == std::string(which) + '\n');
+    }
+    const auto none = support::provide(here.directory, location, {.platform = {{"linux", "s390x"}}});
+    CHECK(message(none.status()).find("linux/amd64, linux/arm64") != std::string::npos);
+    CAPTURE(message(none.status()));
+  }
+}
+
 TEST_CASE("real images: a Debian root of mmdebstrap's") {
   if (missing_tools() || support::missing_program("mmdebstrap")) return;
   const std::string cache = support::cache_directory();
