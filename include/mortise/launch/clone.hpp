@@ -22,8 +22,8 @@
 #include <utility>
 
 /// Of an address sanitizer, where the program has one: a child that has gone by exec left its marks on its stack.
-extern "C" [[gnu::weak]] void __asan_unpoison_memory_region(  // NOLINT(bugprone-reserved-identifier)
-    const volatile void* base, std::size_t size);
+// NOLINTNEXTLINE(bugprone-reserved-identifier, readability-redundant-declaration)
+extern "C" [[gnu::weak]] void __asan_unpoison_memory_region(const volatile void* base, std::size_t size);
 
 namespace mortise::launch {
 

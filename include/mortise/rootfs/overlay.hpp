@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <mortise/base/status.hpp>
@@ -47,9 +48,21 @@ struct basic_overlay {
     return model::rootfs{{upper, work}};  // a copy-up is written in `work` and then renamed
   }
 
-  absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_directory(directory); }
+  absl::StatusOr<bool> destroy(const std::string& directory) const {
+    remove_work_of_volatile(directory);
+    return destroy_directory(directory);
+  }
 
  private:
+  /// What the kernel leaves in the work directory of a volatile overlay, by name: each of these has mode 0, and to list
+  /// them costs more than all else that there is to remove. What is not so is left to whoever lists.
+  static void remove_work_of_volatile(const std::string& directory) {
+    const std::string work = directory + "/work";
+    if (::unlink((work + "/work/incompat/volatile/dirty").c_str()) != 0) return;
+    for (const char* const each : {"/work/incompat/volatile", "/work/incompat", "/work"})
+      if (::rmdir((work + each).c_str()) != 0) return;
+  }
+
   static absl::Status too_many(std::size_t count) {
     return error(absl::StatusCode::kInvalidArgument,
                  concat("provision overlay: ", count, " layers, and the kernel stacks at most ", most_layers,

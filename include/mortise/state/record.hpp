@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <mortise/base/id.hpp>
@@ -108,7 +109,9 @@ inline absl::StatusOr<sys::unique_fd> lock_state(const std::string& state) {
 /// name what was made after.
 inline absl::Status remove_record(const std::string& path) {
   MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd all, lock_state(path.substr(0, path.rfind('/'))));
-  return sys::remove_tree(path);
+  for (const char* const each : {"/process", "/record", "/lock"}) ::unlink((path + each).c_str());
+  if (::rmdir(path.c_str()) == 0) return absl::OkStatus();
+  return sys::remove_tree(path);  // there is more: what a crash left of a write
 }
 
 /// The record of a container of this process, locked as long as the object lives. Moves, never copies; its
