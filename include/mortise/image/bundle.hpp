@@ -15,6 +15,8 @@
 #include <mortise/archive/decompress.hpp>
 #include <mortise/base/status.hpp>
 #include <mortise/image/file_section.hpp>
+#include <mortise/image/location.hpp>
+#include <mortise/image/source.hpp>
 #include <mortise/image/tar_index.hpp>
 #include <mortise/sys/fd.hpp>
 #include <span>
@@ -110,5 +112,16 @@ class bundle {
   file_section file_;
   std::shared_ptr<const tar_index> index_;
 };
+
+/// What the sources of bundles do with "SCHEME:PATH[:NAME]": an `Origin` over the bundle at PATH. `form` is shown
+/// where the location is wrong. Fails where the path cannot be opened; a wrong name shows when `roots` is asked.
+template <class Origin>
+absl::StatusOr<std::unique_ptr<origin>> open_bundle(std::string_view location, std::string_view form,
+                                                    const std::string& scratch) {
+  location.remove_prefix(location.find(':') + 1);
+  MORTISE_ASSIGN_OR_RETURN(auto at, file_location::parse(location, form));
+  MORTISE_ASSIGN_OR_RETURN(bundle files, bundle::open(at.path));
+  return std::make_unique<Origin>(std::move(files), std::move(at), scratch);
+}
 
 }  // namespace mortise::image

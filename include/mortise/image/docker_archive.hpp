@@ -193,10 +193,7 @@ class docker_archive {
   /// Fails where the path cannot be opened; a wrong reference shows when `roots` is asked.
   [[nodiscard]] absl::StatusOr<std::unique_ptr<origin>> open(std::string_view location,
                                                              const std::string& scratch) const {
-    location.remove_prefix(location.find(':') + 1);
-    MORTISE_ASSIGN_OR_RETURN(auto at, file_location::parse(location, form));
-    MORTISE_ASSIGN_OR_RETURN(bundle files, bundle::open(at.path));
-    return std::make_unique<detail::archive_origin>(std::move(files), std::move(at), scratch);
+    return open_bundle<detail::archive_origin>(location, form, scratch);
   }
 };
 
