@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -90,6 +91,19 @@ TEST_CASE("json: getters say where and what") {
   CHECK_FALSE(root.member("half")->count().ok());
   CHECK(*root.member("most")->count() == 9223372036854775807U);
   CHECK(*root.member("yes")->boolean());
+}
+
+TEST_CASE("json: whole numbers have a sign only where one is asked for") {
+  const auto parsed = document::parse(
+      R"({"least":-9223372036854775808,"most":9223372036854775807,"big":9223372036854775808,"half":-0.5})", "it");
+  REQUIRE(parsed.ok());
+  const auto root = parsed->root();
+  CHECK(*root.member("least")->integer() == INT64_MIN);
+  CHECK(*root.member("most")->integer() == INT64_MAX);
+  CHECK_FALSE(root.member("least")->count().ok());
+  for (const char* const none : {"big", "half"})
+    CHECK(message(root.member(none)->integer().status()) ==
+          mortise::concat("at '", none, "': it must be a whole number from -2^63 to 2^63 - 1"));
 }
 
 TEST_CASE("json: null is as good as absent") {

@@ -44,13 +44,17 @@ namespace detail {
 
 struct node;
 struct null {};
-/// A number that is no whole number from 0 to 2^63 - 1: nothing that images state needs its value.
+/// A whole number below 0, which only an image's OOM score adjustment may be.
+struct negative_number {
+  std::int64_t value = 0;
+};
+/// A number that is no whole number from -2^63 to 2^63 - 1: nothing that images state needs its value.
 struct other_number {};
 using array = std::vector<node>;
 using object = std::vector<std::pair<std::string, node>>;
 
 struct node {
-  std::variant<null, bool, std::uint64_t, other_number, std::string, array, object> is;
+  std::variant<null, bool, std::uint64_t, negative_number, other_number, std::string, array, object> is;
 };
 
 /// Builds nodes from what RapidJSON's reader calls, and ends the parse at the first excess.
@@ -66,7 +70,7 @@ class builder {
   bool Bool(bool b) { return put({b}); }
   bool Int(int i) { return Int64(i); }
   bool Uint(unsigned i) { return Uint64(i); }
-  bool Int64(std::int64_t i) { return i < 0 ? put({other_number{}}) : put({static_cast<std::uint64_t>(i)}); }
+  bool Int64(std::int64_t i) { return i < 0 ? put({negative_number{i}}) : put({static_cast<std::uint64_t>(i)}); }
   bool Uint64(std::uint64_t i) { return i >> 63 != 0 ? put({other_number{}}) : put({i}); }
   bool Double(double) { return put({other_number{}}); }
   bool RawNumber(const char*, rapidjson::SizeType, bool) { return put({other_number{}}); }
@@ -165,6 +169,12 @@ class value {
   [[nodiscard]] absl::StatusOr<std::uint64_t> count() const {
     if (const auto* const number = as<std::uint64_t>()) return *number;
     return refuse("it must be a whole number from 0 to 2^63 - 1");
+  }
+  /// A whole number from -2^63 to 2^63 - 1.
+  [[nodiscard]] absl::StatusOr<std::int64_t> integer() const {
+    if (const auto* const number = as<std::uint64_t>()) return static_cast<std::int64_t>(*number);
+    if (const auto* const number = as<detail::negative_number>()) return number->value;
+    return refuse("it must be a whole number from -2^63 to 2^63 - 1");
   }
   [[nodiscard]] absl::StatusOr<bool> boolean() const {
     if (const auto* const truth = as<bool>()) return *truth;

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// In which order an Appc image's dependencies are laid over each other, and which of their paths show: App
+/// Container specification 0.8.11, "dependency matching" and "path whitelist". Pure logic: images come from a
+/// look-up that the caller gives.
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <mortise/base/status.hpp>
+#include <mortise/image/appc/manifest.hpp>
+#include <mortise/model/ac_name.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace mortise::image::appc {
+
+/// Which paths of a layer show: those that every whitelist on the way from the layer up to the image lists, and
+/// the directories above them. Costs the lists' text once, however many layers share them.
+class path_filter {
+ public:
+  /// Shows everything.
+  path_filter() = default;
+
+  /// This one, and the paths of one more whitelist (absolute and normalised); an empty one hides nothing.
+  [[nodiscard]] path_filter narrowed(std::vector<std::string> whitelist) const {
+    path_filter out = *this;
+    if (whitelist.empty()) return out;
+    for (std::string& each : whitelist)
+      if (each == "/") each.clear();  // the root, as shows() spells it
+    std::sort(whitelist.begin(), whitelist.end());
+    whitelist.erase(std::unique(whitelist.begin(), whitelist.end()), whitelist.end());
+    const auto equal = [&whitelist](const list& each) { return *each == whitelist; };
+    if (std::any_of(lists_.begin(), lists_.end(), equal)) return out;
+    out.lists_.push_back(std::make_shared<const std::vector<std::string>>(std::move(whitelist)));
+    return out;
+  }
+
+  /// Whether a path shows, given as "/usr/bin/map"; the root ("/" or "") always does.
+  [[nodiscard]] bool shows(std::string_view path) const {
+    while (path.ends_with('/')) path.remove_suffix(1);
+    return path.empty() ||
+           std::all_of(lists_.begin(), lists_.end(), [path](const list& each) { return leads(*each, path); });
+  }
+  [[nodiscard]] bool shows_all() const { return lists_.empty(); }
+
+  /// Whether both hide the same by the same lists, in whatever order.
+  bool operator==(const path_filter& other) const { return within(other) && other.within(*this); }
+
+ private:
+  using list = std::shared_ptr<const std::vector<std::string>>;
+
+  /// Whether a path is listed or above one that is.
+  static bool leads(const std::vector<std::string>& sorted, std::string_view path) {
+    if (std::binary_search(sorted.begin(), sorted.end(), path, std::less<>{})) return true;
+    const std::string below = concat(path, '/');
+    const auto found = std::lower_bound(sorted.begin(), sorted.end(), below);
+    return found != sorted.end() && found->starts_with(below);
+  }
+
+  [[nodiscard]] bool within(const path_filter& other) const {
+    return std::all_of(lists_.begin(), lists_.end(), [&other](const list& mine) {
+      return std::any_of(other.lists_.begin(), other.lists_.end(),
+                         [&mine](const list& theirs) { return mine == theirs || *mine == *theirs; });
+    });
+  }
+
+  std::vector<list> lists_;
+};
+
+/// An image that a look-up found. Its ID is the one that its bytes were verified against.
+struct found_image {
+  model::ac_image_id id;
+  std::uint64_t size = 0;  ///< of the ACI as it was transferred
+  std::shared_ptr<const image_manifest> manifest;
+};
+
+/// One image to be laid over those before it. A path that is there already is replaced, and a symbolic link is
+/// replaced and never followed.
+struct rendered_layer {
+  found_image image;
+  path_filter filter;
+};
+
+/// What a tree of dependencies may cost.
+struct render_limits {
+  std::size_t depth = 64;     ///< of dependencies below dependencies
+  std::size_t visits = 1024;  ///< of images, where two ways to one image count twice
+};
+
+/// Finds the image of a dependency: absl::StatusOr<found_image>(const dependency&).
+template <class Type>
+concept image_lookup = requires(Type& lookup, const dependency& wanted) {
+  { lookup(wanted) } -> std::same_as<absl::StatusOr<found_image>>;
+};
+
+/// Whether an image is the one that a dependency means: its name, all labels that are stated, its ID and size
+/// where they are. Fails with DATA_LOSS for another ID or size, else FAILED_PRECONDITION; messages say what it is.
+inline absl::Status check_match(const dependency& wanted, const found_image& found) {
+  const auto differs = [&wanted](absl::StatusCode code, std::string_view what, std::string_view is,
+                                 std::string_view expected) {
+    return error(code, concat("match image '", wanted.name.text(), "': its ", what, " is '", is, "', expected '",
+                              expected, '\''));
+  };
+  if (wanted.id && *wanted.id != found.id)
+    return differs(absl::StatusCode::kDataLoss, "image ID", found.id.text(), wanted.id->text());
+  if (wanted.size && *wanted.size != found.size)
+    return differs(absl::StatusCode::kDataLoss, "size", concat(found.size), concat(*wanted.size));
+  if (wanted.name != found.manifest->name)
+    return differs(absl::StatusCode::kFailedPrecondition, "name", found.manifest->name.text(), wanted.name.text());
+  for (const auto& [name, value] : wanted.labels.all()) {
+    const auto has = found.manifest->labels.find(name.text());
+    if (has != value)
+      return differs(absl::StatusCode::kFailedPrecondition, concat("label ", name.text()),
+                     has ? printable(*has, 160) : "missing", printable(value, 160));
+  }
+  return absl::OkStatus();
+}
+
+namespace detail {
+
+/// Goes down an image's dependencies, depth first.
+template <image_lookup Lookup>
+class renderer {
+ public:
+  renderer(Lookup& lookup, const render_limits& most) : lookup_(lookup), most_(most) {}
+
+  // NOLINTNEXTLINE(misc-no-recursion): as deep as the limit says
+  absl::Status visit(const found_image& image, const path_filter& above) {
+    if (++visits_ > most_.visits)
+      return refuse(absl::StatusCode::kResourceExhausted, image,
+                    concat("it needs more than ", most_.visits, " images"));
+    for (const found_image* const each : way_)
+      if (each->id == image.id) return refuse(absl::StatusCode::kInvalidArgument, image, "it depends on itself");
+    if (way_.size() > most_.depth)
+      return refuse(absl::StatusCode::kResourceExhausted, image,
+                    concat("its dependencies go deeper than ", most_.depth));
+    way_.push_back(&image);
+    const path_filter filter = above.narrowed(image.manifest->path_whitelist);
+    for (const dependency& each : image.manifest->dependencies) {
+      MORTISE_ASSIGN_OR_RETURN(const found_image found, find(each));
+      MORTISE_RETURN_IF_ERROR(visit(found, filter));
+    }
+    way_.pop_back();
+    layers_.push_back({image, filter});
+    return absl::OkStatus();
+  }
+
+  /// What an image shows last covers all that the same image showed before by the same lists, so only its last
+  /// turn counts.
+  std::vector<rendered_layer> take() {
+    std::vector<rendered_layer> out;
+    for (auto each = layers_.rbegin(); each != layers_.rend(); ++each) {
+      const auto same = [each](const rendered_layer& later) {
+        return later.image.id == each->image.id && later.filter == each->filter;
+      };
+      if (std::none_of(out.begin(), out.end(), same)) out.push_back(std::move(*each));
+    }
+    std::reverse(out.begin(), out.end());
+    return out;
+  }
+
+ private:
+  absl::StatusOr<found_image> find(const dependency& wanted) {
+    absl::StatusOr<found_image> found = lookup_(wanted);
+    absl::Status status = found.status();
+    if (status.ok()) status = check_match(wanted, *found);
+    if (status.ok()) return found;
+    return annotate(status, concat("find dependency of '", way_.back()->manifest->name.text(), '\''));
+  }
+
+  /// A failure that names the images on the way.
+  [[nodiscard]] absl::Status refuse(absl::StatusCode code, const found_image& at, std::string_view why) const {
+    constexpr std::size_t most_names = 8;
+    std::vector<std::string_view> names;
+    const std::size_t skipped = way_.size() > most_names ? way_.size() - most_names : 0;
+    for (std::size_t each = skipped; each < way_.size(); ++each) names.push_back(way_[each]->manifest->name.text());
+    names.push_back(at.manifest->name.text());
+    return error(code, concat("render image '", at.manifest->name.text(), "': ", why, " (", skipped > 0 ? "... > " : "",
+                              join(names, " > "), ')'));
+  }
+
+  Lookup& lookup_;
+  const render_limits& most_;
+  std::vector<const found_image*> way_;
+  std::vector<rendered_layer> layers_;
+  std::size_t visits_ = 0;
+};
+
+}  // namespace detail
+
+/// The layers of an image, lowest first and itself last: before each image its dependencies in the order that it
+/// lists them. An image that is reached on several ways has a layer for each filter that it is seen through.
+/// Fails with INVALID_ARGUMENT for an image that depends on itself, RESOURCE_EXHAUSTED past a limit, what
+/// check_match says of an image that is not the wanted one, and the look-up's own failures; messages name the
+/// images on the way.
+template <image_lookup Lookup>
+absl::StatusOr<std::vector<rendered_layer>> rendering_order(const found_image& image, Lookup&& lookup,
+                                                            const render_limits& most = {}) {
+  detail::renderer<std::remove_reference_t<Lookup>> all(lookup, most);
+  MORTISE_RETURN_IF_ERROR(all.visit(image, {}));
+  return all.take();
+}
+
+}  // namespace mortise::image::appc
