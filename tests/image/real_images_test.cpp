@@ -59,6 +59,12 @@ umoci raw add-layer --image oci:base layer.tar
 umoci config --image oci:base --config.entrypoint /bin/sh --config.cmd -c --config.user 12:34 --config.env A=B
 )sh";
 
+/// `b COMMAND...`: buildah with a storage of the test's own.
+constexpr std::string_view own_buildah = R"sh(
+export XDG_RUNTIME_DIR=$PWD/run; mkdir run
+b() { command=$1; shift; buildah --root $PWD/graph --runroot $PWD/run --storage-driver vfs $command "$@"; }
+)sh";
+
 }  // namespace
 
 TEST_CASE("real images: a static-binary image of umoci's, by umoci and through skopeo's archives") {
@@ -117,15 +123,13 @@ TEST_CASE("real images: buildah's, in OCI's and in Docker's form") {
   if (missing_tools() || support::missing_program("buildah")) return;
   store_fixture here;
   const std::string at = here.place.path();
-  REQUIRE(run(at, R"sh(
-export XDG_RUNTIME_DIR=$PWD/run; mkdir run
-b() { command=$1; shift; buildah --root $PWD/graph --runroot $PWD/run --storage-driver vfs $command "$@"; }
+  REQUIRE(run(at, mortise::concat(own_buildah, R"sh(
 container=$(b from scratch)
 b copy -q $container "$(command -v busybox)" /bin/busybox
 b config --cmd /bin/busybox --label a=b --arch amd64 $container
 b commit -q --format oci $container oci:$PWD/built:one
 b commit -q --format docker $container docker-archive:$PWD/built.tar:built:one
-b rm -a)sh"));
+b rm -a)sh")));
   CHECK(against_umoci(at, at + "/built", "one") == "");
   const auto oci = support::provide(here.directory, "oci:" + at + "/built:one");
   const auto docker = support::provide(here.directory, "docker-archive:" + at + "/built.tar:built:one");
@@ -139,9 +143,7 @@ TEST_CASE("real images: an index of buildah's for two platforms, nested in its l
   if (missing_tools() || support::missing_program("buildah")) return;
   store_fixture here;
   const std::string at = here.place.path();
-  REQUIRE(run(at, R"sh(
-export XDG_RUNTIME_DIR=$PWD/run; mkdir run
-b() { command=$1; shift; buildah --root $PWD/graph --runroot $PWD/run --storage-driver vfs $command "$@"; }
+  REQUIRE(run(at, mortise::concat(own_buildah, R"sh(
 b manifest create many
 for arch in amd64 arm64; do
   container=$(b from --arch $arch scratch)
@@ -151,7 +153,7 @@ for arch in amd64 arm64; do
   b commit -q --rm --manifest many $container built:$arch
 done
 b manifest push -q --all many oci:$PWD/many:all
-skopeo copy -q --all oci:many:all oci-archive:copied.tar:all)sh"));
+skopeo copy -q --all oci:many:all oci-archive:copied.tar:all)sh")));
   for (const std::string& location : {"oci:" + at + "/many:all", "oci-archive:" + at + "/copied.tar:all"}) {
     for (const char* const which : {"amd64", "arm64"}) {
       CAPTURE(which);
