@@ -101,7 +101,8 @@ inline std::vector<std::string> names_in(const std::string& directory) {
 inline std::string left_in(const std::string& data, const std::string& state) {
   std::string found;
   const std::string boot = mortise::state::boot_id().value_or("");
-  for (const auto& each : names_in(data + "/containers/" + boot)) mortise::append(found, "root ", each.substr(0, each.rfind('-')), '\n');
+  for (const auto& each : names_in(data + "/containers/" + boot))
+    mortise::append(found, "root ", each.substr(0, each.rfind('-')), '\n');
   for (const auto& each : names_in(state))
     if (each != "lock") mortise::append(found, "record ", each, '\n');
   return found;

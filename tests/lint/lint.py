@@ -101,7 +101,7 @@ def header_size():
 
 
 def mirrored_tests():
-    """each header has its test, whose first include is that header"""
+    """each header has its test, whose first include is that header"""  # which is how we know that it compiles alone
     for name, _ in headers():
         test = SOURCE / "tests" / f"{name.removesuffix('.hpp')}_test.cpp"
         if not test.exists():

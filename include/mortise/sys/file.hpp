@@ -79,12 +79,13 @@ inline absl::Status make_directories(const std::string& path, mode_t mode = 0755
   for (std::size_t at = 0; at != std::string::npos;) {
     at = path.find('/', at + 1);
     const std::string part = path.substr(0, at);
-    if (::mkdirat(from, part.c_str(), mode) != 0) {
+    for (int tries = 0; ::mkdirat(from, part.c_str(), mode) != 0; ++tries) {
       const int problem = errno;
       struct stat about{};
       const bool exists = ::fstatat(from, part.c_str(), &about, 0) == 0;
-      if (!exists || !S_ISDIR(about.st_mode))
-        return errno_error(exists ? ENOTDIR : problem, concat("make directory '", part, '\''));
+      if (exists && S_ISDIR(about.st_mode)) break;
+      if (!exists && problem == EEXIST && tries < 100) continue;  // removed by somebody between our two calls
+      return errno_error(exists ? ENOTDIR : problem, concat("make directory '", part, '\''));
     }
   }
   return absl::OkStatus();
