@@ -36,3 +36,8 @@ TEST_CASE("text: what is printable stays, the rest is spelt") {
   CHECK(mortise::printable(std::string_view("\0\n\x1b\x7f\xff\\", 6)) == "\\x00\\x0a\\x1b\\x7f\\xff\\x5c");
   CHECK(mortise::printable("abcdef", 3) == "abc...");
 }
+
+TEST_CASE("text: what could mean something in a URL is percent-encoded") {
+  CHECK(mortise::percent_encoded("aZ09-._~") == "aZ09-._~");
+  CHECK(mortise::percent_encoded("../?#&=%\n\xff") == "..%2F%3F%23%26%3D%25%0A%FF");
+}

@@ -92,4 +92,22 @@ inline std::string printable(std::string_view text, std::size_t limit = 256) {
   return out;
 }
 
+/// A value within a URL or a form: all but RFC 3986's unreserved characters as %XX, so that it can add no path
+/// component, query or host.
+inline std::string percent_encoded(std::string_view text) {
+  static constexpr char hex[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char each : text) {
+    const bool plain = (each >= 'a' && each <= 'z') || (each >= 'A' && each <= 'Z') || (each >= '0' && each <= '9') ||
+                       std::string_view("-._~").find(each) != std::string_view::npos;
+    const auto byte = static_cast<unsigned char>(each);
+    if (plain) {
+      out.push_back(each);
+    } else {
+      append(out, '%', hex[byte >> 4], hex[byte & 15]);
+    }
+  }
+  return out;
+}
+
 }  // namespace mortise

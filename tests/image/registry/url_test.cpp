@@ -6,7 +6,7 @@
 #include <string>
 
 using mortise::message;
-using mortise::image::distribution::percent_encoded;
+using mortise::percent_encoded;
 using mortise::image::distribution::reach;
 using mortise::image::distribution::reach_of;
 using mortise::image::distribution::url;

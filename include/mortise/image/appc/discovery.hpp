@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mortise/base/status.hpp>
+#include <mortise/base/text.hpp>
 #include <mortise/model/ac_name.hpp>
 #include <optional>
 #include <string>
@@ -38,24 +39,6 @@ enum class url_schemes : std::uint8_t { https, https_and_http };
 
 namespace detail {
 
-/// A value within a URL: what is not unreserved in RFC 3986 is percent-encoded, so that a label can add no path
-/// component, query or host.
-inline std::string url_encoded(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string out;
-  for (const char each : text) {
-    const bool plain = (each >= 'a' && each <= 'z') || (each >= 'A' && each <= 'Z') || (each >= '0' && each <= '9') ||
-                       std::string_view("-._~").find(each) != std::string_view::npos;
-    const auto byte = static_cast<unsigned char>(each);
-    if (plain) {
-      out.push_back(each);
-    } else {
-      append(out, '%', digits[byte >> 4], digits[byte & 15]);
-    }
-  }
-  return out;
-}
-
 /// The longest template, page attribute and URL that are looked at.
 inline constexpr std::size_t longest_url = 4096;
 
@@ -65,7 +48,7 @@ inline std::optional<std::string> variable(std::string_view which, const model::
   if (which == "name") return name.text();  // its slashes are the path, and it holds nothing that needs encoding
   if (which == "ext") return std::string(extension);
   const auto label = labels.find(which);
-  if (label) return *label == "." || *label == ".." ? std::nullopt : std::optional(url_encoded(*label));
+  if (label) return *label == "." || *label == ".." ? std::nullopt : std::optional(percent_encoded(*label));
   return which == "version" ? std::optional<std::string>("latest") : std::nullopt;
 }
 

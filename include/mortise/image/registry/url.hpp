@@ -203,18 +203,4 @@ class url {
   std::string target_;
 };
 
-/// A text for a query or a form: all but RFC 3986's unreserved characters as %XX.
-inline std::string percent_encoded(std::string_view text) {
-  std::string out;
-  for (const char each : text) {
-    if (model::detail::is_alphanumeric(each) || std::string_view("-._~").find(each) != std::string_view::npos) {
-      out.push_back(each);
-    } else {
-      const auto byte = static_cast<unsigned char>(each);
-      append(out, '%', "0123456789ABCDEF"[byte >> 4], "0123456789ABCDEF"[byte & 15]);
-    }
-  }
-  return out;
-}
-
 }  // namespace mortise::image::distribution
