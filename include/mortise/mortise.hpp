@@ -42,6 +42,7 @@
 #include <mortise/fetch/any_of.hpp>
 #include <mortise/fetch/fetcher.hpp>
 #include <mortise/fetch/file.hpp>
+#include <mortise/fetch/transport.hpp>
 #include <mortise/fetch/uri.hpp>
 #include <mortise/image/appc/aci.hpp>
 #include <mortise/image/appc/discovery.hpp>

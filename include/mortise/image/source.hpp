@@ -5,11 +5,14 @@
 /// gives blobs. Everything after that (choice of platform, verification, unpacking) is the store's, the
 /// same for every source, so a source cannot get it wrong.
 
+#include <atomic>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mortise/base/reader.hpp>
 #include <mortise/base/status.hpp>
+#include <mortise/fetch/fetcher.hpp>
 #include <mortise/model/descriptor.hpp>
 #include <string>
 #include <string_view>
@@ -31,6 +34,23 @@ class origin {
 
   /// A blob's bytes, unverified: the caller checks size and digest. NOT_FOUND where it is not here.
   virtual absl::StatusOr<std::unique_ptr<reader>> open_blob(const model::descriptor& blob) = 0;
+
+  /// Whether blobs come from elsewhere: a store then takes layers by `fetch_blob`, keeps what it got, and goes on
+  /// there when it is asked again. Others are read where they lie.
+  [[nodiscard]] virtual bool is_remote() const { return false; }
+
+  /// Streams the bytes of a blob from `range.first` up to `range.last`, unverified. `begin` of the sink is called once,
+  /// whatever it takes to get all of them; no byte comes twice.
+  /// Fails with UNIMPLEMENTED where a part was asked for and only the whole is to be had, before the sink has heard of
+  /// anything; CANCELLED soon after `cancelled` is set; else as it went last.
+  struct byte_range {
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;  ///< one past the last byte: the blob's size for all of the rest
+  };
+  virtual absl::Status fetch_blob(const model::descriptor& blob, byte_range /*range*/, fetch::sink& /*into*/,
+                                  const std::atomic<bool>* /*cancelled*/) {
+    return error(absl::StatusCode::kUnimplemented, concat("fetch blob ", blob.digest.text(), ": it is not remote"));
+  }
 
   /// A text that changes whenever `roots` could answer differently; empty where only asking can tell. Cheap,
   /// and usable before `roots`: a store that has seen it need not ask again.
