@@ -44,12 +44,15 @@
 #include <mortise/fetch/file.hpp>
 #include <mortise/fetch/transport.hpp>
 #include <mortise/fetch/uri.hpp>
+#include <mortise/image/ahead_reader.hpp>
 #include <mortise/image/appc/aci.hpp>
 #include <mortise/image/appc/discovery.hpp>
 #include <mortise/image/appc/fields.hpp>
 #include <mortise/image/appc/isolator.hpp>
 #include <mortise/image/appc/manifest.hpp>
 #include <mortise/image/appc/render.hpp>
+#include <mortise/image/blob_fetches.hpp>
+#include <mortise/image/blob_spool.hpp>
 #include <mortise/image/bundle.hpp>
 #include <mortise/image/chain.hpp>
 #include <mortise/image/directory.hpp>

@@ -17,3 +17,20 @@ TEST_CASE("reader: is held by reference and never copied") {
   mortise::reader& read = nothing;
   CHECK(*read.read({}) == 0);
 }
+
+TEST_CASE("reader: drain reads to the end and says what the end says") {
+  struct countdown final : mortise::reader {
+    absl::StatusOr<std::size_t> read(std::span<std::byte> into) override {
+      if (left == 0) return at_end;
+      return left = left > into.size() ? left - into.size() : 0, std::size_t{1};
+    }
+    std::size_t left = 300'000;
+    absl::StatusOr<std::size_t> at_end = std::size_t{0};
+  };
+  countdown sound;
+  CHECK(mortise::drain(sound).ok());
+  CHECK(sound.left == 0);
+  countdown broken;
+  broken.at_end = absl::DataLossError("cut off");
+  CHECK(mortise::drain(broken).message() == "cut off");
+}

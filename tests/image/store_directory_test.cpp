@@ -35,7 +35,7 @@ TEST_CASE("store_directory: it is made with its parents, for its owner only, and
   struct stat about{};
   REQUIRE(::stat((place / "a/b/store").c_str(), &about) == 0);
   CHECK((about.st_mode & 07777) == 0700);
-  CHECK(support::read_file(place / "a/b/store/version") == "1\n");
+  CHECK(support::read_file(place / "a/b/store/version") == "2\n");
   const auto again = store_directory::open(place / "a/../a/b/store");
   REQUIRE(again.ok());
   CHECK(again->path() == place / "a/b/store");
@@ -44,8 +44,8 @@ TEST_CASE("store_directory: it is made with its parents, for its owner only, and
 TEST_CASE("store_directory: another version and foreign directories are refused") {
   const support::temporary_directory place;
   REQUIRE(store_directory::open(place / "store").ok());
-  support::write_file(place / "store/version", "2\n");
-  CHECK(message(store_directory::open(place / "store").status()).find("its version is '2', this library reads 1") !=
+  support::write_file(place / "store/version", "3\n");
+  CHECK(message(store_directory::open(place / "store").status()).find("its version is '3', this library reads 2") !=
         std::string_view::npos);
   support::write_file(place / "something", "x");
   const auto foreign = store_directory::open(place.path());

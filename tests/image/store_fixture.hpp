@@ -24,15 +24,6 @@ namespace support {
 using local_store = mortise::image::store<mortise::image::oci_layout, mortise::image::docker_archive>;
 using mortise::image::provide_options;
 
-inline std::vector<std::string> names_in(const std::string& path) {
-  std::vector<std::string> out;
-  (void)mortise::sys::for_each_entry(AT_FDCWD, path, [&](std::string_view name, unsigned char) {
-    out.emplace_back(name);
-    return absl::OkStatus();
-  });
-  return out;
-}
-
 /// Opens the store and provides; one type of listener, so that the engine is compiled once for each test.
 inline absl::StatusOr<mortise::model::image> provide(const std::string& directory, std::string_view location,
                                                      const provide_options& options = {},

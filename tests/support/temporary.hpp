@@ -14,8 +14,20 @@
 #include <mortise/sys/file.hpp>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace support {
+
+/// What a directory holds; nothing where there is none.
+inline std::vector<std::string> names_in(const std::string& path) {
+  std::vector<std::string> out;
+  (void)mortise::sys::for_each_entry(AT_FDCWD, path, [&](std::string_view name, unsigned char) {
+    out.emplace_back(name);
+    return absl::OkStatus();
+  });
+  return out;
+}
 
 /// A new directory under $TMPDIR or /tmp that anybody may enter, removed with all it holds at the end.
 class temporary_directory {

@@ -5,6 +5,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <array>
 #include <cstddef>
 #include <span>
 
@@ -22,5 +23,15 @@ class reader {
   /// Fills at most `into`, at least one byte unless the stream ends; 0 is the end, and stays the end.
   virtual absl::StatusOr<std::size_t> read(std::span<std::byte> into) = 0;
 };
+
+/// Reads what is left of a stream, for what its end says. Fails as the stream does.
+inline absl::Status drain(reader& from) {
+  std::array<std::byte, std::size_t{64} << 10> ignored;
+  for (;;) {
+    const auto got = from.read(ignored);
+    if (!got.ok()) return got.status();
+    if (*got == 0) return absl::OkStatus();
+  }
+}
 
 }  // namespace mortise

@@ -4,7 +4,6 @@
 /// A reader that passes bytes through and reaches its end only if they were the promised ones.
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <mortise/base/reader.hpp>
@@ -45,13 +44,7 @@ class verifying_reader final : public reader {
 
   /// Reads what is left, so that bytes behind the part somebody cared about are verified too. OK only if all of
   /// the stream was right.
-  absl::Status drain() {
-    std::array<std::byte, 64 * 1024> ignored;
-    for (;;) {
-      MORTISE_ASSIGN_OR_RETURN(const std::size_t got, read(ignored));
-      if (got == 0) return absl::OkStatus();
-    }
-  }
+  absl::Status drain() { return mortise::drain(*this); }
 
   /// How many bytes have been handed out.
   [[nodiscard]] std::uint64_t count() const { return count_; }

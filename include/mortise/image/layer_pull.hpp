@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// Makes an image's layers ready in a store: those that are missing are read, verified and unpacked, several
-/// at once, each in one streaming pass. Needs: libcrypto, libarchive, libisal or zlib, libzstd.
+/// Makes an image's layers ready in a store: those that are missing are fetched, verified and unpacked, several
+/// at once, each in one streaming pass: unpacking begins with a blob's first bytes. Needs: libcrypto, libarchive,
+/// libisal or zlib, libzstd.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -21,6 +22,8 @@
 #include <mortise/base/status.hpp>
 #include <mortise/digest/openssl.hpp>
 #include <mortise/digest/verifying_reader.hpp>
+#include <mortise/image/ahead_reader.hpp>
+#include <mortise/image/blob_fetches.hpp>
 #include <mortise/image/chain.hpp>
 #include <mortise/image/file_lock.hpp>
 #include <mortise/image/inherit_root.hpp>
@@ -73,12 +76,19 @@ class layer_pull {
     return result();
   }
 
-  /// Every layer, after making those that are missing.
+  /// Every layer, after making those that are missing. Bytes that turn out to be wrong are fetched again where that
+  /// may help: they lay here half-fetched, or the origin can ask another server.
   /// Leaves behind on failure: the layers that were finished.
   absl::StatusOr<model::layers> run() {
-    if (auto all = ready()) return *std::move(all);
-    MORTISE_RETURN_IF_ERROR(pull_missing());
-    return result();
+    for (unsigned attempt = 1;; ++attempt) {
+      if (auto all = ready()) return *std::move(all);
+      failure_ = absl::OkStatus();
+      stopped_ = false;
+      taken_ = 0;
+      const absl::Status status = from_.is_remote() ? fetch_and_unpack() : unpack_missing();
+      if (!status.ok() && (attempt == most_attempts || !worth_another_try_)) return status;
+      if (status.ok()) return result();
+    }
   }
 
  private:
@@ -106,11 +116,33 @@ class layer_pull {
     return out;
   }
 
-  absl::Status pull_missing() {
+  /// The blobs come by threads of their own, bottom first, ahead of those that unpack.
+  absl::Status fetch_and_unpack() {
+    std::vector<model::descriptor> blobs;
+    for (const std::size_t at : missing_) blobs.push_back(blob(at));
+    fetch_plan plan;
+    if (options_.connections != 0) plan.connections = options_.connections;
+    plan.wanted = [this](std::size_t which) {  // another process may have made the layer meanwhile
+      return check_wanted().ok() && !unpacked_.find(diff_id(missing_[which]), chains_[missing_[which]]);
+    };
+    plan.hear = [this](std::size_t which, std::uint64_t have) {
+      report(missing_[which], progress::stage::fetching, have);
+    };
+    blob_fetches fetches(store_, from_, blobs, std::move(plan));
+    MORTISE_RETURN_IF_ERROR(fetches.start());
+    fetches_ = &fetches;
+    const absl::Status status = unpack_missing();
+    fetches_ = nullptr;
+    worth_another_try_ = absl::IsDataLoss(status) && fetches.worth_another_try();
+    return status;
+  }
+
+  absl::Status unpack_missing() {
     MORTISE_ASSIGN_OR_RETURN(const staging room, store_.stage());
     room_ = &room;
-    const unsigned wished =
-        options_.jobs != 0 ? options_.jobs : std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
+    const unsigned processors = std::max(std::thread::hardware_concurrency(), 1U);
+    const unsigned wished = options_.jobs != 0 ? options_.jobs : std::min(processors, 4U);
+    spare_processors_ = options_.jobs != 1 && missing_.size() < processors;
     {
       std::vector<std::jthread> helpers;
       while (helpers.size() + 1 < std::min<std::size_t>(wished, missing_.size())) {
@@ -129,7 +161,7 @@ class layer_pull {
   void work() {
     for (std::size_t next = 0; (next = taken_.fetch_add(1)) < missing_.size();) {
       const std::size_t at = missing_[next];
-      const absl::Status status = annotate(provide_one(at), concat("unpack ", subject(at)));
+      const absl::Status status = annotate(provide_one(next), concat("unpack ", subject(at)));
       if (status.ok()) continue;
       const std::lock_guard guard(mutex_);
       if (failure_.ok()) failure_ = status;
@@ -139,7 +171,8 @@ class layer_pull {
     }
   }
 
-  absl::Status provide_one(std::size_t at) {
+  absl::Status provide_one(std::size_t which) {
+    const std::size_t at = missing_[which];
     MORTISE_RETURN_IF_ERROR(check_wanted());
     report(at, progress::stage::waiting, 0);
     const std::string name = concat(Format::name, '-', chains_[at].hex());
@@ -149,7 +182,7 @@ class layer_pull {
     const bool cached = found.has_value();
     if (!cached) {
       MORTISE_RETURN_IF_ERROR(unpacked_.discard_lost(diff_id(at), chains_[at], *room_));
-      MORTISE_ASSIGN_OR_RETURN(found, make(at));
+      MORTISE_ASSIGN_OR_RETURN(found, make(which));
     }
     report(at, progress::stage::ready, cached ? 0 : blob(at).size, cached);
     const std::lock_guard guard(mutex_);
@@ -159,14 +192,15 @@ class layer_pull {
   }
 
   /// Unpacks one layer into the staging directory and publishes it.
-  absl::StatusOr<unpacked_layer> make(std::size_t at) {
+  absl::StatusOr<unpacked_layer> make(std::size_t which) {
+    const std::size_t at = missing_[which];
     const std::string name = concat("layer-", at);
     const std::string tree = concat(name, "/tree");
     if (::mkdirat(room_->fd(), name.c_str(), 0700) != 0 || ::mkdirat(room_->fd(), tree.c_str(), 0755) != 0)
       return errno_error(errno, "make staging directory");
     MORTISE_ASSIGN_OR_RETURN(const auto root, sys::open_at(room_->fd(), tree, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     lower_trees below;
-    MORTISE_ASSIGN_OR_RETURN(const auto applied, unpack(at, root.get(), below));
+    MORTISE_ASSIGN_OR_RETURN(const auto applied, unpack(which, root.get(), below));
     layer_record record{diff_id(at), {}, applied.opaque_root, applied.entries, applied.bytes, {}};
     bool depends = applied.depends_on_lower;
     if (!applied.root_entry && at > 0) {
@@ -179,33 +213,50 @@ class layer_pull {
   }
 
   /// One pass: blob, its digest and size, decompression, diff ID, files. A layer that lies there plain has
-  /// one digest for both, and is hashed once.
-  absl::StatusOr<archive::applied> unpack(std::size_t at, int root, lower_trees& below) {
-    MORTISE_ASSIGN_OR_RETURN(const auto opened, open(at));
+  /// one digest for both, and is hashed once. What is fetched is verified by who fetches it.
+  absl::StatusOr<archive::applied> unpack(std::size_t which, int root, lower_trees& below) {
+    const std::size_t at = missing_[which];
+    std::atomic<bool> given_up = false;  // whoever reads ahead must not wait for a blob that is no use any more
+    MORTISE_ASSIGN_OR_RETURN(const auto opened, open(which, given_up));
     metered_reader metered(*opened, [this, at](std::uint64_t total) {
       report(at, progress::stage::unpacking, total);
       return check_wanted();
     });
     const model::descriptor& from = blob(at);
-    digest::verifying_reader<digest::openssl> packed(metered, from.digest, from.size,
-                                                     concat("blob ", from.digest.text()));
+    std::optional<digest::verifying_reader<digest::openssl>> verified;
+    if (fetches_ == nullptr) verified.emplace(metered, from.digest, from.size, concat("blob ", from.digest.text()));
+    reader& packed = verified ? static_cast<reader&>(*verified) : metered;
     if (from.digest == diff_id(at)) return apply(at, packed, root, below);
     MORTISE_ASSIGN_OR_RETURN(const auto plain, archive::decompress(packed));
     digest::verifying_reader<digest::openssl> tar(*plain, diff_id(at), std::nullopt, "diff ID");
-    MORTISE_ASSIGN_OR_RETURN(const auto applied, apply(at, tar, root, below));
-    MORTISE_RETURN_IF_ERROR(packed.drain());
+    MORTISE_ASSIGN_OR_RETURN(const auto applied, apply_ahead(at, tar, root, below, given_up));
+    MORTISE_RETURN_IF_ERROR(drain(packed));
     return applied;
   }
 
-  absl::StatusOr<std::unique_ptr<reader>> open(std::size_t at) {
-    auto opened = from_.open_blob(blob(at));
-    if (absl::IsNotFound(opened.status()) && role_of(blob(at).type) == role::foreign_layer)
+  absl::StatusOr<std::unique_ptr<reader>> open(std::size_t which, const std::atomic<bool>& given_up) {
+    const model::descriptor& from = blob(missing_[which]);
+    if (fetches_ != nullptr)
+      return fetches_->at(which).follow([this, &given_up] {
+        return given_up ? error(absl::StatusCode::kAborted, "its layer cannot be unpacked") : check_wanted();
+      });
+    auto opened = from_.open_blob(from);
+    if (absl::IsNotFound(opened.status()) && role_of(from.type) == role::foreign_layer)
       return annotate(opened.status(), "its content is foreign, kept elsewhere by its publisher");
     return opened;
   }
 
-  absl::StatusOr<archive::applied> apply(std::size_t at, digest::verifying_reader<digest::openssl>& tar, int root,
-                                         lower_trees& below) {
+  /// Where processors would idle, inflating and hashing gets a thread of its own beside the one that writes files.
+  absl::StatusOr<archive::applied> apply_ahead(std::size_t at, reader& tar, int root, lower_trees& below,
+                                               std::atomic<bool>& given_up) {
+    if (!spare_processors_) return apply(at, tar, root, below);
+    ahead_reader ahead(tar);
+    auto applied = apply(at, ahead, root, below);
+    given_up = !applied.ok();
+    return applied;
+  }
+
+  absl::StatusOr<archive::applied> apply(std::size_t at, reader& tar, int root, lower_trees& below) {
     archive::apply_request request;
     request.staging = root;
     request.cancelled = options_.cancelled;
@@ -216,7 +267,7 @@ class layer_pull {
       };
     whole_blocks padded(tar);
     MORTISE_ASSIGN_OR_RETURN(const auto applied, archive::apply<Format>(padded, request));
-    MORTISE_RETURN_IF_ERROR(tar.drain());  // what follows the tar's end is part of its digest
+    MORTISE_RETURN_IF_ERROR(drain(tar));  // what follows the tar's end is part of its digest
     return applied;
   }
 
@@ -255,6 +306,8 @@ class layer_pull {
     progress_(progress{at, ready_.size(), now, done, blob(at).size, cached});
   }
 
+  static constexpr unsigned most_attempts = 3;
+
   const store_directory& store_;
   unpacked_layers unpacked_;
   origin& from_;
@@ -266,6 +319,9 @@ class layer_pull {
   std::vector<std::optional<unpacked_layer>> ready_;
   std::vector<std::size_t> missing_;  ///< bottom first
   const staging* room_ = nullptr;
+  blob_fetches* fetches_ = nullptr;  ///< of the missing layers, in their order; null where their blobs are at hand
+  bool spare_processors_ = false;
+  bool worth_another_try_ = false;
   std::atomic<std::size_t> taken_ = 0;
   std::atomic<bool> stopped_ = false;
   std::mutex reporting_;

@@ -52,6 +52,9 @@ class origin {
     return error(absl::StatusCode::kUnimplemented, concat("fetch blob ", blob.digest.text(), ": it is not remote"));
   }
 
+  /// Told that what it gave of a blob was not what the blob's digest says. True if it would ask somewhere else now.
+  virtual bool distrust(const model::descriptor& /*blob*/) { return false; }
+
   /// A text that changes whenever `roots` could answer differently; empty where only asking can tell. Cheap,
   /// and usable before `roots`: a store that has seen it need not ask again.
   [[nodiscard]] virtual std::string fingerprint() const { return {}; }

@@ -18,9 +18,10 @@
 namespace mortise::image {
 
 /// How far a layer is. One event comes when work on a layer begins, more while its blob is read, one when it
-/// is ready; a layer that was there already has only that last one.
+/// is ready; a layer that was there already has only that last one. Where the blob comes from elsewhere, `fetching`
+/// tells of that beside it, before and while it is unpacked.
 struct progress {
-  enum class stage : std::uint8_t { waiting, unpacking, ready };
+  enum class stage : std::uint8_t { waiting, unpacking, ready, fetching };
   std::size_t layer = 0;   ///< 0 is the bottom
   std::size_t layers = 0;  ///< how many the image has
   stage now = stage::ready;
@@ -36,7 +37,8 @@ struct no_progress {
 
 struct provide_options {
   std::optional<model::platform> platform = {};  ///< the host's where none is given
-  unsigned jobs = 0;                             ///< layers at once; 0 is the processors, at most 4
+  unsigned jobs = 0;                             ///< layers unpacked at once; 0 is the processors, at most 4
+  unsigned connections = 0;                      ///< of a remote source, at once; 0 is 4
   const std::atomic<bool>* cancelled = nullptr;  ///< ends the work with CANCELLED soon after it turns true
 };
 

@@ -3,11 +3,16 @@
 /// \file
 /// The directory of a store: its version, its parts, and how something becomes part of it, whole or not at all.
 ///
-///   version                    "1"
-///   blobs/<algorithm>/<hex>    manifests and configurations, verified again whenever they are read
+///   version                    "2"
+///   blobs/<algorithm>/<hex>    manifests, configurations, and layers that came from elsewhere: verified again
+///                              whenever they are read
+///   partial/<algorithm>-<hex>  what there is of a blob that is being fetched, or was by a process that was killed
 ///   layers/<format>/<hex>/     unpacked layers by diff ID: `tree` and its `record`
 ///   chains/<format>/<hex>/     the same by chain ID, for layers that took something from those below
-///   images/<hex>               what a location was resolved to
+///   images/<hex>               what a location was resolved to; its time of modification is that of its last use
+///   pins/<hex>                 locations that the collector leaves alone
+///   leases/<name>              what is in use: lease.hpp
+///   gate                       locked for a moment by who takes a lease or collects: lease.hpp
 ///   staging/<name>/            work of a living process, which holds a lock on it
 ///   locks/<name>               held while a layer is made
 
@@ -96,7 +101,7 @@ class staging {
 /// Opened once, used by any number of threads.
 class store_directory {
  public:
-  static constexpr std::string_view version = "1";
+  static constexpr std::string_view version = "2";
 
   /// Makes what is missing, and removes what killed processes left.
   /// Fails with FAILED_PRECONDITION for a store of another version or a directory that holds other things.
@@ -139,6 +144,9 @@ class store_directory {
   static std::string blob_name(const model::digest& of) {
     return concat("blobs/", name_of(of.algorithm()), '/', of.hex());
   }
+  static std::string partial_name(const model::digest& of) {
+    return concat("partial/", name_of(of.algorithm()), '-', of.hex());
+  }
 
  private:
   store_directory(std::string path, sys::unique_fd root)
@@ -151,7 +159,8 @@ class store_directory {
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd root, sys::open(real.get(), O_RDONLY | O_DIRECTORY));
     store_directory out(real.get(), std::move(root));
     MORTISE_RETURN_IF_ERROR(out.check_version());
-    for (const char* const part : {"blobs/sha256", "blobs/sha512", "layers", "chains", "images", "staging", "locks"})
+    for (const char* const part : {"blobs/sha256", "blobs/sha512", "partial", "layers", "chains", "images", "pins",
+                                   "leases", "staging", "locks"})
       MORTISE_RETURN_IF_ERROR(sys::make_directories(part, 0700, out.fd()));
     MORTISE_ASSIGN_OR_RETURN(out.staging_, sys::open_at(out.fd(), "staging", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     MORTISE_ASSIGN_OR_RETURN(out.locks_, sys::open_at(out.fd(), "locks", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
@@ -181,12 +190,17 @@ class store_directory {
     return sys::replace_file_at(root_.get(), "version", concat(version, '\n'), true);
   }
 
-  /// False where there is none; an error where it is another than ours.
+  /// False where there is none; an error where it is one that this library does not know. Version 1 lacks parts that
+  /// are made where they are missing, and its library kept no leases: it must not go on with a store that is collected.
   [[nodiscard]] absl::StatusOr<bool> has_version() const {
     const auto text = sys::read_file_at(root_.get(), "version", 64);
     if (absl::IsNotFound(text.status())) return false;
     if (!text.ok()) return text.status();
     if (*text == concat(version, '\n')) return true;
+    if (*text == "1\n") {
+      MORTISE_RETURN_IF_ERROR(sys::replace_file_at(root_.get(), "version", concat(version, '\n'), true));
+      return true;
+    }
     return error(absl::StatusCode::kFailedPrecondition,
                  concat("its version is '", printable(text->substr(0, text->find('\n'))), "', this library reads ",
                         version, " (use a library that knows it, or another directory)"));
