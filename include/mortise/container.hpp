@@ -182,6 +182,7 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
     MORTISE_ASSIGN_OR_RETURN(record, state::record::create(host->state, id, Rootfs::name, directory));
     return during(step::provision, [&]() -> absl::Status {
       if (::mkdir(directory.c_str(), 0700) != 0) return errno_error(errno, concat("make directory '", directory, '\''));
+      if (image.held) MORTISE_RETURN_IF_ERROR(image.held->keep_while(directory));
       return host->rootfs.provision({image.layers, directory}, plan).status();
     });
   }

@@ -55,6 +55,7 @@
 #include <mortise/image/blob_spool.hpp>
 #include <mortise/image/bundle.hpp>
 #include <mortise/image/chain.hpp>
+#include <mortise/image/collector.hpp>
 #include <mortise/image/directory.hpp>
 #include <mortise/image/docker/manifest.hpp>
 #include <mortise/image/docker_archive.hpp>
@@ -62,9 +63,12 @@
 #include <mortise/image/file_section.hpp>
 #include <mortise/image/image_record.hpp>
 #include <mortise/image/inherit_root.hpp>
+#include <mortise/image/inventory.hpp>
 #include <mortise/image/json.hpp>
+#include <mortise/image/layer_keys.hpp>
 #include <mortise/image/layer_pull.hpp>
 #include <mortise/image/layer_record.hpp>
+#include <mortise/image/lease.hpp>
 #include <mortise/image/location.hpp>
 #include <mortise/image/media_types.hpp>
 #include <mortise/image/metered_reader.hpp>

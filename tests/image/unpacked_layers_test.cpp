@@ -24,12 +24,13 @@ struct layers_place {
     REQUIRE(::mkdirat(room->fd(), "new", 0700) == 0);
     REQUIRE(::mkdirat(room->fd(), "new/tree", 0755) == 0);
     REQUIRE(mortise::sys::open_at(room->fd(), "new/tree/" + file, O_WRONLY | O_CREAT, 0644).ok());
-    const auto published = layers.publish(*room, "new", record);
+    const auto published =
+        layers.publish(*room, "new", {record.diff_id, record.chain_id.value_or(record.diff_id)}, record);
     REQUIRE(published.ok());
     return published->directory;
   }
   [[nodiscard]] bool there(const char* diff_id, const char* chain_id) const {
-    return layers.find(id(diff_id), id(chain_id)).has_value();
+    return layers.find({id(diff_id), id(chain_id)}).has_value();
   }
 
   support::temporary_directory place;
@@ -50,8 +51,8 @@ TEST_CASE("unpacked_layers: by diff ID for all images, by chain ID for those wit
   here.publish({id("b"), id("chain"), true, 1, 2, {}}, "file");
   CHECK(here.there("b", "chain"));
   CHECK_FALSE(here.there("b", "other chain"));
-  CHECK(here.layers.find(id("b"), id("chain"))->opaque_root);
-  CHECK_FALSE(unpacked_layers(here.store, "another format").find(id("a"), id("chain")).has_value());
+  CHECK(here.layers.find({id("b"), id("chain")})->opaque_root);
+  CHECK_FALSE(unpacked_layers(here.store, "another format").find({id("a"), id("chain")}).has_value());
 }
 
 TEST_CASE("unpacked_layers: the first to publish wins") {
@@ -76,10 +77,10 @@ TEST_CASE("unpacked_layers: what was not synced before another boot does not cou
   CHECK_FALSE(rewritten(""));
   CHECK(rewritten(sound));
   const auto room = here.store.stage();
-  CHECK(here.layers.discard_lost(id("a"), id("chain"), *room).ok());
+  CHECK(here.layers.discard_lost({id("a"), id("chain")}, *room).ok());
   CHECK(here.there("a", "chain"));
   support::write_file(record, "");
-  CHECK(here.layers.discard_lost(id("a"), id("chain"), *room).ok());
+  CHECK(here.layers.discard_lost({id("a"), id("chain")}, *room).ok());
   CHECK(::access(tree.c_str(), F_OK) != 0);
   here.publish({id("a"), {}, false, 1, 2, {}}, "again");
   CHECK(here.there("a", "chain"));

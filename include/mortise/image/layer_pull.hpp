@@ -24,9 +24,9 @@
 #include <mortise/digest/verifying_reader.hpp>
 #include <mortise/image/ahead_reader.hpp>
 #include <mortise/image/blob_fetches.hpp>
-#include <mortise/image/chain.hpp>
 #include <mortise/image/file_lock.hpp>
 #include <mortise/image/inherit_root.hpp>
+#include <mortise/image/layer_keys.hpp>
 #include <mortise/image/metered_reader.hpp>
 #include <mortise/image/resolve.hpp>
 #include <mortise/image/source.hpp>
@@ -62,14 +62,14 @@ class layer_pull {
         image_(image),
         options_(options),
         progress_(progress),
-        chains_(chain_ids(image.config.parsed.diff_ids)),
-        ready_(chains_.size()) {}
+        keys_(layer_keys(image)),
+        ready_(keys_.size()) {}
 
   /// Every layer, if all are there already; touches no origin.
   std::optional<model::layers> ready() {
     missing_.clear();
     for (std::size_t at = 0; at < ready_.size(); ++at) {
-      ready_[at] = unpacked_.find(diff_id(at), chains_[at]);
+      ready_[at] = unpacked_.find(keys_[at]);
       if (!ready_[at]) missing_.push_back(at);
     }
     if (!missing_.empty()) return std::nullopt;
@@ -123,7 +123,7 @@ class layer_pull {
     fetch_plan plan;
     if (options_.connections != 0) plan.connections = options_.connections;
     plan.wanted = [this](std::size_t which) {  // another process may have made the layer meanwhile
-      return check_wanted().ok() && !unpacked_.find(diff_id(missing_[which]), chains_[missing_[which]]);
+      return check_wanted().ok() && !unpacked_.find(keys_[missing_[which]]);
     };
     plan.hear = [this](std::size_t which, std::uint64_t have) {
       report(missing_[which], progress::stage::fetching, have);
@@ -175,13 +175,13 @@ class layer_pull {
     const std::size_t at = missing_[which];
     MORTISE_RETURN_IF_ERROR(check_wanted());
     report(at, progress::stage::waiting, 0);
-    const std::string name = concat(Format::name, '-', chains_[at].hex());
+    const std::string name = concat(Format::name, '-', keys_[at].chain.hex());
     MORTISE_ASSIGN_OR_RETURN(const auto lock,
                              file_lock::acquire(store_.locks(), name, [this] { return !check_wanted().ok(); }));
-    auto found = unpacked_.find(diff_id(at), chains_[at]);  // another may have made it while we waited
+    auto found = unpacked_.find(keys_[at]);  // another may have made it while we waited
     const bool cached = found.has_value();
     if (!cached) {
-      MORTISE_RETURN_IF_ERROR(unpacked_.discard_lost(diff_id(at), chains_[at], *room_));
+      MORTISE_RETURN_IF_ERROR(unpacked_.discard_lost(keys_[at], *room_));
       MORTISE_ASSIGN_OR_RETURN(found, make(which));
     }
     report(at, progress::stage::ready, cached ? 0 : blob(at).size, cached);
@@ -208,8 +208,8 @@ class layer_pull {
       MORTISE_ASSIGN_OR_RETURN(const bool changed, inherit_root(below.fds.front(), root.get()));
       depends = depends || changed;
     }
-    if (depends) record.chain_id = chains_[at];
-    return unpacked_.publish(*room_, name, std::move(record));
+    if (depends) record.chain_id = keys_[at].chain;
+    return unpacked_.publish(*room_, name, keys_[at], std::move(record));
   }
 
   /// One pass: blob, its digest and size, decompression, diff ID, files. A layer that lies there plain has
@@ -314,7 +314,7 @@ class layer_pull {
   const resolved_image& image_;
   const provide_options& options_;
   Progress& progress_;
-  std::vector<model::digest> chains_;
+  std::vector<layer_key> keys_;
 
   std::vector<std::optional<unpacked_layer>> ready_;
   std::vector<std::size_t> missing_;  ///< bottom first

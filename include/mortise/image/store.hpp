@@ -5,16 +5,21 @@
 /// composition names. Needs: RapidJSON, libcrypto, libarchive, libisal or zlib, libzstd.
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <concepts>
 #include <memory>
 #include <mortise/base/status.hpp>
+#include <mortise/image/collector.hpp>
 #include <mortise/image/image_record.hpp>
+#include <mortise/image/inventory.hpp>
 #include <mortise/image/layer_pull.hpp>
+#include <mortise/image/lease.hpp>
 #include <mortise/image/resolve.hpp>
 #include <mortise/image/source.hpp>
 #include <mortise/image/store_concept.hpp>
@@ -37,15 +42,18 @@ struct stored_image {
   std::string location;
   std::string platform;
   model::digest manifest;
+  std::chrono::sys_seconds used;  ///< last, as far as the clock was right
+  bool pinned = false;
 };
 
-/// Effects: `provide` resolves, verifies, unpacks; what it makes stays for all later callers.
-/// Kept are manifests, configurations and unpacked layers. Layer blobs are not kept: the sources of this
-/// store are local, so they can be read again.
+/// Effects: `provide` resolves, fetches, verifies, unpacks; what it makes stays for all later callers, until `collect`
+/// finds that it is not needed. Kept are manifests, configurations, unpacked layers, and the blobs of layers that were
+/// fetched; what lies on this host is read where it lies. An image that is provided is leased to its holder, so
+/// collecting may go on beside.
 /// Fails with: INVALID_ARGUMENT for a location no source takes; what sources, resolve and archive fail with;
 /// CANCELLED.
-/// Leaves behind on failure: layers that were finished; nothing else. A killed process leaves a staging
-/// directory, which the next `open` removes.
+/// Leaves behind on failure: layers that were finished, and what came of blobs, to go on with; nothing else. A killed
+/// process leaves a staging directory, which the next `open` removes.
 template <source... Sources>
 class store {
  public:
@@ -78,33 +86,49 @@ class store {
 
   /// What the store remembers.
   [[nodiscard]] absl::StatusOr<std::vector<stored_image>> list() const {
+    MORTISE_ASSIGN_OR_RETURN(auto images, list_images(directory_));
     std::vector<stored_image> out;
-    MORTISE_RETURN_IF_ERROR(sys::for_each_entry(directory_.fd(), "images", [&](std::string_view name, unsigned char) {
-      if (auto record = read_record(concat("images/", name)))
-        out.push_back({std::move(record->location), std::move(record->platform), std::move(record->manifest.digest)});
-      return absl::OkStatus();
-    }));
-    std::sort(out.begin(), out.end(), [](const stored_image& a, const stored_image& b) {
-      return std::tie(a.location, a.platform) < std::tie(b.location, b.platform);
-    });
+    for (remembered_image& each : images)
+      out.push_back({std::move(each.record.location), std::move(each.record.platform),
+                     std::move(each.record.manifest.digest), each.used, each.pinned});
     return out;
   }
 
   /// Forgets a location, for all platforms; false where it was not known. What nothing refers to any more
-  /// is for the collector.
+  /// is for `collect`.
   absl::StatusOr<bool> remove(std::string_view location) {
-    MORTISE_ASSIGN_OR_RETURN(const auto images, list());
+    MORTISE_ASSIGN_OR_RETURN(const auto images, list_images(directory_));
     const std::string key = canonical(location);
     bool known = false;
-    for (const stored_image& each : images) {
-      if (each.location != key) continue;
+    for (const remembered_image& each : images) {
+      if (each.record.location != key) continue;
       known = true;
-      const std::string name = image_record::name_of(each.location, each.platform);
-      if (::unlinkat(directory_.fd(), name.c_str(), 0) != 0 && errno != ENOENT)
-        return errno_error(errno, concat("forget image '", printable(location), '\''));
+      for (const std::string& name : {each.name, pin_name(key)})
+        if (::unlinkat(directory_.fd(), name.c_str(), 0) != 0 && errno != ENOENT)
+          return errno_error(errno, concat("forget image '", printable(location), '\''));
     }
     return known;
   }
+
+  /// From now on `collect` leaves the images of a location alone, known or yet to come; or no longer.
+  absl::Status pin(std::string_view location) {
+    const std::string key = canonical(location);
+    MORTISE_ASSIGN_OR_RETURN(const staging through, directory_.stage());
+    return directory_.publish_file(through, pin_name(key), key);
+  }
+  absl::Status unpin(std::string_view location) {
+    if (::unlinkat(directory_.fd(), pin_name(canonical(location)).c_str(), 0) == 0 || errno == ENOENT)
+      return absl::OkStatus();
+    return errno_error(errno, concat("unpin image '", printable(location), '\''));
+  }
+
+  /// Garbage collection: collector.hpp.
+  absl::StatusOr<collection> collect(const collect_options& options = {}) const {
+    return image::collect(directory_, options);
+  }
+
+  /// For what looks at a store as a whole: inventory.hpp, usage.hpp, verify.hpp.
+  [[nodiscard]] const store_directory& directory() const { return directory_; }
 
  private:
   store(store_directory directory, std::tuple<Sources...> sources)
@@ -141,48 +165,79 @@ class store {
   template <class Format, class Progress>
   absl::StatusOr<model::image> provide_from(const found_origin& from, const provide_options& options, Progress& hear) {
     const model::platform platform = options.platform ? *options.platform : model::host_platform();
-    if (const auto known = recall(from, platform)) {
-      if (auto layers = layer_pull<Format, Progress>(directory_, *from.opened, *known, options, hear).ready())
-        return finished(*known, *std::move(layers));
+    if (auto known = recall(from, platform)) {
+      if (auto layers = layer_pull<Format, Progress>(directory_, *from.opened, known->image, options, hear).ready())
+        return finished(std::move(*known), *std::move(layers));
     }
-    MORTISE_ASSIGN_OR_RETURN(const auto image, resolve(*from.opened, platform));
+    MORTISE_ASSIGN_OR_RETURN(auto image, resolve(*from.opened, platform));
+    MORTISE_ASSIGN_OR_RETURN(auto held, keep(image));
     MORTISE_ASSIGN_OR_RETURN(auto layers,
                              (layer_pull<Format, Progress>(directory_, *from.opened, image, options, hear).run()));
     MORTISE_RETURN_IF_ERROR(remember(from, platform, image));
-    return finished(image, std::move(layers));
+    return finished({std::move(image), std::move(held)}, std::move(layers));
   }
 
-  static model::image finished(const resolved_image& from, model::layers layers) {
-    return {{}, from.manifest.digest, from.config.parsed, std::move(layers)};
+  /// A resolved image whose parts cannot go.
+  struct held_image {
+    resolved_image image;
+    std::shared_ptr<model::hold> held;
+  };
+
+  static model::image finished(held_image from, model::layers layers) {
+    return {
+        {}, from.image.manifest.digest, std::move(from.image.config.parsed), std::move(layers), std::move(from.held)};
   }
 
-  [[nodiscard]] std::optional<image_record> read_record(const std::string& name) const {
-    const auto text = sys::read_file_at(directory_.fd(), name, 64 << 10);
-    return text.ok() ? image_record::parse(*text) : std::nullopt;
-  }
-
-  [[nodiscard]] std::optional<resolved_image> recall(const found_origin& from, const model::platform& platform) const {
+  /// Leases what was remembered, then looks whether it is there: it may be collected at any time before.
+  [[nodiscard]] std::optional<held_image> recall(const found_origin& from, const model::platform& platform) const {
     const std::string fingerprint = from.opened->fingerprint();
     if (fingerprint.empty()) return std::nullopt;
-    auto record = read_record(image_record::name_of(from.key, platform.text()));
-    if (!record || record->fingerprint != fingerprint) return std::nullopt;
-    stored_blobs blobs(directory_, std::move(record->manifest));
+    const std::string name = image_record::name_of(from.key, platform.text());
+    const auto known = read_image_record(directory_, name);
+    if (!known || known->record.fingerprint != fingerprint) return std::nullopt;
+    stored_blobs blobs(directory_, known->record.manifest);
     auto image = read_image(blobs);
     if (!image.ok()) return std::nullopt;  // damaged or gone: ask the origin
-    return *std::move(image);
+    const auto shared = gate::share(directory_);
+    if (!shared.ok()) return std::nullopt;
+    auto held = lease::take(directory_, *shared, {known->record.manifest, image->config.digest});
+    if (!held.ok()) return std::nullopt;
+    mark_used(*known);
+    return held_image{*std::move(image), *std::move(held)};
   }
 
-  /// Keeps the documents, then the record that leads to them. Nothing is written where nothing changed.
+  /// Minutes are enough to tell what was used least recently.
+  void mark_used(const remembered_image& image) const {
+    const auto now = std::chrono::system_clock::now();
+    const bool recent = now >= image.used && now - image.used < std::chrono::minutes(1);
+    if (!recent) ::utimensat(directory_.fd(), image.name.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
+  }
+
+  /// Leases an image and keeps its documents, in one step for the collector: it learns from them what else is leased.
+  absl::StatusOr<std::shared_ptr<model::hold>> keep(const resolved_image& image) const {
+    MORTISE_ASSIGN_OR_RETURN(const gate shared, gate::share(directory_));
+    MORTISE_ASSIGN_OR_RETURN(auto held,
+                             lease::take(directory_, shared, {descriptor_of(image.manifest), image.config.digest}));
+    MORTISE_RETURN_IF_ERROR(keep_document(image.config.digest, image.config.text));
+    MORTISE_RETURN_IF_ERROR(keep_document(image.manifest.digest, image.manifest.text));
+    return held;
+  }
+
+  /// Not written where it is there already, byte for byte.
+  absl::Status keep_document(const model::digest& digest, std::string_view text) const {
+    const std::string name = store_directory::blob_name(digest);
+    const auto there = sys::read_file_at(directory_.fd(), name, most_document_bytes);
+    if (there.ok() && *there == text) return absl::OkStatus();
+    MORTISE_ASSIGN_OR_RETURN(const staging through, directory_.stage());
+    return directory_.publish_file(through, name, text);
+  }
+
+  /// Keeps the record that leads to an image. Nothing is written where nothing changed.
   absl::Status remember(const found_origin& from, const model::platform& platform, const resolved_image& image) {
     const image_record record{from.key, platform.text(), descriptor_of(image.manifest), from.opened->fingerprint()};
-    const auto known = read_record(record.name());
-    if (known && known->text() == record.text()) return absl::OkStatus();
+    const auto known = read_image_record(directory_, record.name());
+    if (known && known->record.text() == record.text()) return mark_used(*known), absl::OkStatus();
     MORTISE_ASSIGN_OR_RETURN(const staging through, directory_.stage());
-    const auto keep = [&](const model::digest& digest, std::string_view text) {
-      return directory_.publish_file(through, store_directory::blob_name(digest), text);
-    };
-    MORTISE_RETURN_IF_ERROR(keep(image.config.digest, image.config.text));
-    MORTISE_RETURN_IF_ERROR(keep(image.manifest.digest, image.manifest.text));
     return directory_.publish_file(through, record.name(), record.text());
   }
 
