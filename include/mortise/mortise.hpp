@@ -99,7 +99,10 @@
 #include <mortise/image/store_concept.hpp>
 #include <mortise/image/store_directory.hpp>
 #include <mortise/image/tar_index.hpp>
+#include <mortise/image/tree_digest.hpp>
 #include <mortise/image/unpacked_layers.hpp>
+#include <mortise/image/usage.hpp>
+#include <mortise/image/verify.hpp>
 #include <mortise/image/whole_blocks.hpp>
 #include <mortise/isolate/capabilities.hpp>
 #include <mortise/isolate/cgroup.hpp>

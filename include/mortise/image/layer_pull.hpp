@@ -32,6 +32,7 @@
 #include <mortise/image/source.hpp>
 #include <mortise/image/store_concept.hpp>
 #include <mortise/image/store_directory.hpp>
+#include <mortise/image/tree_digest.hpp>
 #include <mortise/image/unpacked_layers.hpp>
 #include <mortise/image/whole_blocks.hpp>
 #include <mortise/model/layer.hpp>
@@ -91,7 +92,39 @@ class layer_pull {
     }
   }
 
+  /// Where the store keeps a layer, after `ready`; nothing where it does not.
+  [[nodiscard]] std::optional<std::string> name_of(std::size_t at) const {
+    if (!ready_[at]) return std::nullopt;
+    const std::string& tree = ready_[at]->directory;
+    return tree.substr(store_.path().size() + 1, tree.rfind('/') - store_.path().size() - 1);
+  }
+
+  /// Unpacks a layer that is there, after `ready`, once more from its blob: whether the two trees are equal. The origin
+  /// is no remote one. Leaves nothing behind.
+  /// Fails with NOT_FOUND where it or one below it is not there, and as unpacking does: then nothing can be told.
+  absl::StatusOr<bool> check(std::size_t at) {
+    for (std::size_t below = 0; below <= at; ++below)
+      if (!ready_[below]) return error(absl::StatusCode::kNotFound, concat("verify ", subject(below), ": not there"));
+    missing_ = {at};
+    MORTISE_ASSIGN_OR_RETURN(const staging room, store_.stage());
+    room_ = &room;
+    auto same = compare(at);
+    room_ = nullptr;
+    if (!same.ok()) return annotate(same.status(), concat("verify ", subject(at)));
+    return same;
+  }
+
  private:
+  absl::StatusOr<bool> compare(std::size_t at) {
+    MORTISE_RETURN_IF_ERROR(make_tree(0, "layer").status());
+    MORTISE_ASSIGN_OR_RETURN(const auto made, sys::open_at(room_->fd(), "layer/tree", O_RDONLY | O_DIRECTORY));
+    MORTISE_ASSIGN_OR_RETURN(const auto right, tree_digest(made.get(), options_.cancelled));
+    MORTISE_ASSIGN_OR_RETURN(const auto kept, sys::open(ready_[at]->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    const auto actual = tree_digest(kept.get(), options_.cancelled);
+    if (absl::IsCancelled(actual.status())) return actual.status();
+    return actual.ok() && *actual == right;  // what cannot be read is not what it was
+  }
+
   /// Opened once, when the layer turns out to depend on them; top-most first.
   struct lower_trees {
     std::vector<sys::unique_fd> owners;
@@ -195,6 +228,13 @@ class layer_pull {
   absl::StatusOr<unpacked_layer> make(std::size_t which) {
     const std::size_t at = missing_[which];
     const std::string name = concat("layer-", at);
+    MORTISE_ASSIGN_OR_RETURN(auto record, make_tree(which, name));
+    return unpacked_.publish(*room_, name, keys_[at], std::move(record));
+  }
+
+  /// Unpacks one layer to `name`/tree in the staging directory.
+  absl::StatusOr<layer_record> make_tree(std::size_t which, const std::string& name) {
+    const std::size_t at = missing_[which];
     const std::string tree = concat(name, "/tree");
     if (::mkdirat(room_->fd(), name.c_str(), 0700) != 0 || ::mkdirat(room_->fd(), tree.c_str(), 0755) != 0)
       return errno_error(errno, "make staging directory");
@@ -209,7 +249,7 @@ class layer_pull {
       depends = depends || changed;
     }
     if (depends) record.chain_id = keys_[at].chain;
-    return unpacked_.publish(*room_, name, keys_[at], std::move(record));
+    return record;
   }
 
   /// One pass: blob, its digest and size, decompression, diff ID, files. A layer that lies there plain has

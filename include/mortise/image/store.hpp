@@ -25,6 +25,7 @@
 #include <mortise/image/store_concept.hpp>
 #include <mortise/image/store_directory.hpp>
 #include <mortise/image/unpacked_layers.hpp>
+#include <mortise/image/verify.hpp>
 #include <mortise/model/image.hpp>
 #include <mortise/model/platform.hpp>
 #include <mortise/sys/file.hpp>
@@ -127,12 +128,56 @@ class store {
     return image::collect(directory_, options);
   }
 
-  /// For what looks at a store as a whole: inventory.hpp, usage.hpp, verify.hpp.
+  /// Hashes every blob again, and compares every layer that is unpacked in one of `Formats` with what its blob gives.
+  /// With `repair` damaged parts are taken out and their images provided anew; a blob whose layer lies unpacked is
+  /// fetched again when it is needed.
+  /// Fails with CANCELLED, or where the store cannot be listed; what is damaged is no failure but the answer.
+  template <class... Formats>
+  absl::StatusOr<verification> verify(const verify_options& options = {}) {
+    auto out = verify_and_repair<Formats...>(options);
+    if (!out.ok()) return annotate(out.status(), concat("verify store '", path(), '\''));
+    return out;
+  }
+
+  /// For what looks at a store as a whole: inventory.hpp, usage.hpp.
   [[nodiscard]] const store_directory& directory() const { return directory_; }
 
  private:
   store(store_directory directory, std::tuple<Sources...> sources)
       : directory_(std::move(directory)), sources_(std::move(sources)) {}
+
+  template <class... Formats>
+  absl::StatusOr<verification> verify_and_repair(const verify_options& options) {
+    detail::verifier run(directory_, options, [this](const std::string& location) { return open_local(location); });
+    MORTISE_RETURN_IF_ERROR(run.begin());
+    MORTISE_RETURN_IF_ERROR(run.verify_blobs());
+    absl::Status status;
+    ((void)(status.ok() && (status = run.template verify_layers<Formats>(), true)), ...);
+    if (!status.ok()) return status;
+    if (!options.repair) return std::move(run.out());
+    MORTISE_ASSIGN_OR_RETURN(const auto lacking, run.remove());
+    for (const remembered_image& each : run.images())
+      if (lacking.contains(each.record.location)) (void)(repair<Formats>(each.record, options, run.out()) && ...);
+    return std::move(run.out());
+  }
+
+  template <class Format>
+  bool repair(const image_record& image, const verify_options& options, verification& out) {
+    if (::faccessat(directory_.fd(), concat("layers/", Format::name).c_str(), F_OK, 0) != 0) return true;  // never used
+    const auto platform = model::parse_platform(image.platform);
+    const auto provided = provide<Format>(
+        image.location,
+        {.platform = platform.ok() ? std::optional(*platform) : std::nullopt, .cancelled = options.cancelled});
+    if (provided.ok()) out.pulled.push_back(image.location);
+    if (!provided.ok()) out.problems.emplace_back(message(provided.status()));
+    return provided.ok();
+  }
+
+  [[nodiscard]] std::unique_ptr<origin> open_local(const std::string& location) const {
+    auto found = open_origin(location);
+    if (!found.ok() || found->opened->is_remote() || !found->opened->roots().ok()) return nullptr;
+    return std::move(found->opened);
+  }
 
   struct found_origin {
     std::unique_ptr<origin> opened;
