@@ -51,6 +51,7 @@
 #include <mortise/image/appc/isolator.hpp>
 #include <mortise/image/appc/manifest.hpp>
 #include <mortise/image/appc/render.hpp>
+#include <mortise/image/artifact.hpp>
 #include <mortise/image/blob_fetches.hpp>
 #include <mortise/image/blob_spool.hpp>
 #include <mortise/image/bundle.hpp>

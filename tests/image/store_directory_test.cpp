@@ -54,6 +54,19 @@ TEST_CASE("store_directory: another version and foreign directories are refused"
   CHECK(message(store_directory::open(place / "something").status()).find("Not a directory") != std::string_view::npos);
 }
 
+TEST_CASE("store_directory: a store of version 1 is taken over") {
+  const support::temporary_directory place;
+  REQUIRE(store_directory::open(place / "store").ok());
+  support::write_file(place / "store/version", "1\n");
+  support::write_file(place / "store/images/kept", "x");
+  for (const char* const part : {"partial", "pins", "leases"})
+    REQUIRE(::rmdir((place / ("store/" + std::string(part))).c_str()) == 0);
+  REQUIRE(store_directory::open(place / "store").ok());
+  CHECK(support::read_file(place / "store/version") == "2\n");
+  CHECK(support::read_file(place / "store/images/kept") == "x");
+  CHECK(::access((place / "store/leases").c_str(), F_OK) == 0);
+}
+
 TEST_CASE("store_directory: without permission it says so") {
   if (support::missing_root()) return;
   const support::temporary_directory place;

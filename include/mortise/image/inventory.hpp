@@ -128,19 +128,22 @@ class part_finder {
  public:
   explicit part_finder(const store_directory& store) : store_(store) {}
 
-  /// The keys of all parts of the image with this manifest. Fails where its documents are gone or damaged.
+  /// The keys of all parts of the image, or artifact, with this manifest. Fails where its documents are gone or
+  /// damaged.
   absl::StatusOr<const std::vector<std::string>*> keys_of(const model::descriptor& manifest) {
     const auto known = known_.find(manifest.digest.text());
     if (known != known_.end()) return &known->second;
     stored_blobs blobs(store_, manifest);
-    MORTISE_ASSIGN_OR_RETURN(const auto image, read_image(blobs));
-    std::vector<std::string> keys{store_directory::blob_name(manifest.digest),
-                                  store_directory::blob_name(image.config.digest)};
-    for (const model::descriptor& each : image.manifest.parsed.layers)
-      keys.push_back(store_directory::blob_name(each.digest));
-    for (const layer_key& each : layer_keys(image)) {
-      keys.push_back(concat("layers/", each.own.hex()));
-      keys.push_back(concat("chains/", each.chain.hex()));
+    MORTISE_ASSIGN_OR_RETURN(const auto root, read_root(blobs));
+    std::vector<std::string> keys{store_directory::blob_name(root.digest),
+                                  store_directory::blob_name(root.parsed.config.digest)};
+    for (const model::descriptor& each : root.parsed.layers) keys.push_back(store_directory::blob_name(each.digest));
+    if (role_of(root.parsed.config.type) == role::config) {  // no artifact: it may lie unpacked
+      MORTISE_ASSIGN_OR_RETURN(const auto image, read_image(blobs));
+      for (const layer_key& each : layer_keys(image)) {
+        keys.push_back(concat("layers/", each.own.hex()));
+        keys.push_back(concat("chains/", each.chain.hex()));
+      }
     }
     std::sort(keys.begin(), keys.end());
     keys.erase(std::unique(keys.begin(), keys.end()), keys.end());

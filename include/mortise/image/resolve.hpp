@@ -208,6 +208,17 @@ inline absl::StatusOr<resolved_image> choose(origin& from, const std::vector<mod
 
 }  // namespace detail
 
+/// The manifest that is the one root of `from`, whatever it is of.
+/// Fails with INVALID_ARGUMENT for an index, else as `read_image`.
+inline absl::StatusOr<document<model::manifest>> read_root(origin& from) {
+  MORTISE_ASSIGN_OR_RETURN(const auto roots, from.roots());
+  MORTISE_ASSIGN_OR_RETURN(auto of, detail::read_manifest(from, roots.front()));
+  auto* const manifest = std::get_if<model::manifest>(&of.parsed);
+  if (manifest == nullptr)
+    return error(absl::StatusCode::kInvalidArgument, concat("read ", of.digest.text(), ": it is an index"));
+  return document<model::manifest>{of.digest, std::move(of.text), std::move(*manifest)};
+}
+
 /// The image whose manifest is the one root of `from`, whatever its platform.
 inline absl::StatusOr<resolved_image> read_image(origin& from) {
   MORTISE_ASSIGN_OR_RETURN(const auto roots, from.roots());
@@ -228,6 +239,30 @@ inline absl::StatusOr<resolved_image> resolve(origin& from, const model::platfor
                      ? std::string("resolve image: its index is empty")
                      : concat("resolve image: nothing in it is an image (it holds ", printable(found.skipped), ')'));
   return detail::choose(from, found.images, wanted);
+}
+
+/// What `from` names as an artifact: a manifest of anything, whose platform, if it says one, is the best for `wanted`.
+/// Fails with: NOT_FOUND where no platform fits, listing those on offer; FAILED_PRECONDITION where nothing is a
+/// manifest; else as `resolve`.
+inline absl::StatusOr<document<model::manifest>> resolve_artifact(origin& from, const model::platform& wanted) {
+  MORTISE_ASSIGN_OR_RETURN(const auto roots, from.roots());
+  detail::gatherer found(from);
+  MORTISE_RETURN_IF_ERROR(found.visit(roots));
+  const model::descriptor* best = nullptr;
+  std::optional<unsigned> best_rank;
+  std::set<std::string> offered;
+  for (const model::descriptor& each : found.images) {
+    if (each.platform) offered.insert(each.platform->text());
+    const auto rank = each.platform ? model::rank(wanted, *each.platform) : std::optional<unsigned>(0);
+    if (!rank || (best_rank && *rank >= *best_rank)) continue;
+    best_rank = rank;
+    best = &each;
+  }
+  if (found.images.empty())
+    return error(absl::StatusCode::kFailedPrecondition, "resolve artifact: nothing in it is a manifest");
+  if (best == nullptr) return detail::no_platform(wanted, offered);
+  MORTISE_ASSIGN_OR_RETURN(auto of, detail::read_manifest(from, *best));
+  return document<model::manifest>{of.digest, std::move(of.text), std::get<model::manifest>(std::move(of.parsed))};
 }
 
 }  // namespace mortise::image

@@ -15,6 +15,7 @@
 #include <concepts>
 #include <memory>
 #include <mortise/base/status.hpp>
+#include <mortise/image/artifact.hpp>
 #include <mortise/image/collector.hpp>
 #include <mortise/image/image_record.hpp>
 #include <mortise/image/inventory.hpp>
@@ -80,6 +81,15 @@ class store {
     if (!image.ok()) return annotate(image.status(), concat("provide image '", printable(location), '\''));
     image->location = location;
     return image;
+  }
+
+  /// Brings what is at `location` into the store as it is, an artifact or an image: every blob verified, none unpacked.
+  absl::StatusOr<artifact> fetch(std::string_view location, const provide_options& options = {}) {
+    MORTISE_ASSIGN_OR_RETURN(const found_origin from, open_origin(location));
+    auto out = fetch_from(from, options);
+    if (!out.ok()) return annotate(out.status(), concat("fetch '", printable(location), '\''));
+    out->location = location;
+    return out;
   }
 
   /// Syncs what was published to the disk, so that it survives a power cut. Slow; never needed to run.
@@ -215,11 +225,31 @@ class store {
         return finished(std::move(*known), *std::move(layers));
     }
     MORTISE_ASSIGN_OR_RETURN(auto image, resolve(*from.opened, platform));
-    MORTISE_ASSIGN_OR_RETURN(auto held, keep(image));
+    MORTISE_ASSIGN_OR_RETURN(auto held, keep(image.manifest, image.config.text));
     MORTISE_ASSIGN_OR_RETURN(auto layers,
                              (layer_pull<Format, Progress>(directory_, *from.opened, image, options, hear).run()));
-    MORTISE_RETURN_IF_ERROR(remember(from, platform, image));
+    MORTISE_RETURN_IF_ERROR(remember(from, platform, image.manifest));
     return finished({std::move(image), std::move(held)}, std::move(layers));
+  }
+
+  absl::StatusOr<artifact> fetch_from(const found_origin& from, const provide_options& options) {
+    const model::platform platform = options.platform ? *options.platform : model::host_platform();
+    MORTISE_ASSIGN_OR_RETURN(auto root, resolve_artifact(*from.opened, platform));
+    const auto part = [this](const model::descriptor& each) {
+      return artifact_part{each, concat(path(), '/', store_directory::blob_name(each.digest))};
+    };
+    artifact out{{}, root.digest, root.parsed, part(root.parsed.config), {}, {}};
+    for (const model::descriptor& each : root.parsed.layers) out.parts.push_back(part(each));
+    std::optional<std::string> config;  // of an image: from it the collector learns what of it may lie unpacked
+    if (role_of(root.parsed.config.type) == role::config) {
+      MORTISE_ASSIGN_OR_RETURN(config, read_document(*from.opened, root.parsed.config, "configuration"));
+    }
+    MORTISE_ASSIGN_OR_RETURN(out.held, keep(root, config));
+    std::vector<model::descriptor> blobs{root.parsed.config};
+    blobs.insert(blobs.end(), root.parsed.layers.begin(), root.parsed.layers.end());
+    MORTISE_RETURN_IF_ERROR(detail::blob_pull(directory_, *from.opened, options).run(blobs));
+    MORTISE_RETURN_IF_ERROR(remember(from, platform, root));
+    return out;
   }
 
   /// A resolved image whose parts cannot go.
@@ -259,12 +289,14 @@ class store {
   }
 
   /// Leases an image and keeps its documents, in one step for the collector: it learns from them what else is leased.
-  absl::StatusOr<std::shared_ptr<model::hold>> keep(const resolved_image& image) const {
+  /// Without a configuration only the blobs of the manifest are.
+  absl::StatusOr<std::shared_ptr<model::hold>> keep(const document<model::manifest>& root,
+                                                    std::optional<std::string_view> config) const {
     MORTISE_ASSIGN_OR_RETURN(const gate shared, gate::share(directory_));
     MORTISE_ASSIGN_OR_RETURN(auto held,
-                             lease::take(directory_, shared, {descriptor_of(image.manifest), image.config.digest}));
-    MORTISE_RETURN_IF_ERROR(keep_document(image.config.digest, image.config.text));
-    MORTISE_RETURN_IF_ERROR(keep_document(image.manifest.digest, image.manifest.text));
+                             lease::take(directory_, shared, {descriptor_of(root), root.parsed.config.digest}));
+    if (config) MORTISE_RETURN_IF_ERROR(keep_document(root.parsed.config.digest, *config));
+    MORTISE_RETURN_IF_ERROR(keep_document(root.digest, root.text));
     return held;
   }
 
@@ -278,8 +310,9 @@ class store {
   }
 
   /// Keeps the record that leads to an image. Nothing is written where nothing changed.
-  absl::Status remember(const found_origin& from, const model::platform& platform, const resolved_image& image) {
-    const image_record record{from.key, platform.text(), descriptor_of(image.manifest), from.opened->fingerprint()};
+  absl::Status remember(const found_origin& from, const model::platform& platform,
+                        const document<model::manifest>& root) {
+    const image_record record{from.key, platform.text(), descriptor_of(root), from.opened->fingerprint()};
     const auto known = read_image_record(directory_, record.name());
     if (known && known->record.text() == record.text()) return mark_used(*known), absl::OkStatus();
     MORTISE_ASSIGN_OR_RETURN(const staging through, directory_.stage());
