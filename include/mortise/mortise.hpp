@@ -62,6 +62,7 @@
 #include <mortise/image/docker_archive.hpp>
 #include <mortise/image/file_lock.hpp>
 #include <mortise/image/file_section.hpp>
+#include <mortise/image/image_directory.hpp>
 #include <mortise/image/image_record.hpp>
 #include <mortise/image/inherit_root.hpp>
 #include <mortise/image/inventory.hpp>
