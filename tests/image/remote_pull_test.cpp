@@ -195,3 +195,19 @@ TEST_CASE("remote pull: ends soon after it is given up, and keeps what came") {
   REQUIRE(here.provide() == "");
   CHECK(here.is_right());
 }
+
+TEST_CASE("remote pull: a full disk is reported, and what came gives way to what is needed") {
+  if (support::missing_root()) return;
+  scene here;
+  const support::temporary_tmpfs disk(600 << 10);
+  here.directory = disk / "store";
+  std::string tar = support::tar_builder().directory("./").file("big", support::sample_text(2 << 20)).text();
+  here.local.layout.write_image({plain_layer(tar)});
+  const std::string said = here.provide();
+  CHECK(said.find("No space left on device") != std::string::npos);
+  CHECK(here.count("partial") == 0);
+  CHECK(here.count("staging") == 0);
+  CHECK(here.count("locks") == 0);
+  here.local.layout.write_image({plain_layer(tar_builder().directory("./").file("small").text())});
+  CHECK(here.provide() == "");
+}
