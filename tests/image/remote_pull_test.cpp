@@ -92,6 +92,25 @@ TEST_CASE("remote pull: layers are fetched and unpacked at once, told of, and th
   CHECK(here.source.how->calls == 0);
 }
 
+TEST_CASE("remote pull: what is remembered is taken without a question, unless one is wanted") {
+  if (support::missing_root()) return;
+  scene here;
+  using mortise::image::refresh;
+  CHECK(here.provide({.refresh = refresh::never}).find("it is not in the store for linux/") != std::string::npos);
+  REQUIRE(here.provide() == "");
+  const auto first = here.layers;
+  here.local.layout.write_image({plain_layer(tar_builder().directory("./").file("moved").text())});
+  REQUIRE(here.provide() == "");
+  CHECK(here.layers.size() == first.size());
+  REQUIRE(here.provide({.refresh = refresh::always}) == "");
+  CHECK(here.layers.size() == 1);
+  REQUIRE(here.provide({.refresh = refresh::never}) == "");
+  CHECK(here.layers.size() == 1);
+  here.local.layout.write_index({});
+  REQUIRE(here.provide() == "");
+  CHECK(here.provide({.refresh = refresh::always}) != "");
+}
+
 TEST_CASE("remote pull: an unpacked layer that was lost is made again from its blob") {
   if (support::missing_root()) return;
   scene here;

@@ -220,10 +220,13 @@ class store {
   template <class Format, class Progress>
   absl::StatusOr<model::image> provide_from(const found_origin& from, const provide_options& options, Progress& hear) {
     const model::platform platform = options.platform ? *options.platform : model::host_platform();
-    if (auto known = recall(from, platform)) {
+    if (auto known = recall(from, platform, options.refresh)) {
       if (auto layers = layer_pull<Format, Progress>(directory_, *from.opened, known->image, options, hear).ready())
         return finished(std::move(*known), *std::move(layers));
     }
+    if (options.refresh == refresh::never)
+      return error(absl::StatusCode::kNotFound,
+                   concat("it is not in the store for ", platform.text(), " (pull it first)"));
     MORTISE_ASSIGN_OR_RETURN(auto image, resolve(*from.opened, platform));
     MORTISE_ASSIGN_OR_RETURN(auto held, keep(image.manifest, image.config.text));
     MORTISE_ASSIGN_OR_RETURN(auto layers,
@@ -263,13 +266,19 @@ class store {
         {}, from.image.manifest.digest, std::move(from.image.config.parsed), std::move(layers), std::move(from.held)};
   }
 
+  /// Whether a record answers for the origin without a question to it.
+  static bool is_current(const image_record& known, const origin& from, refresh when) {
+    if (when == refresh::never || (when == refresh::missing && from.is_remote())) return true;
+    const std::string fingerprint = from.fingerprint();
+    return !fingerprint.empty() && known.fingerprint == fingerprint;
+  }
+
   /// Leases what was remembered, then looks whether it is there: it may be collected at any time before.
-  [[nodiscard]] std::optional<held_image> recall(const found_origin& from, const model::platform& platform) const {
-    const std::string fingerprint = from.opened->fingerprint();
-    if (fingerprint.empty()) return std::nullopt;
+  [[nodiscard]] std::optional<held_image> recall(const found_origin& from, const model::platform& platform,
+                                                 refresh when) const {
     const std::string name = image_record::name_of(from.key, platform.text());
     const auto known = read_image_record(directory_, name);
-    if (!known || known->record.fingerprint != fingerprint) return std::nullopt;
+    if (!known || !is_current(known->record, *from.opened, when)) return std::nullopt;
     stored_blobs blobs(directory_, known->record.manifest);
     auto image = read_image(blobs);
     if (!image.ok()) return std::nullopt;  // damaged or gone: ask the origin

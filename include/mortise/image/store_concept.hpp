@@ -35,11 +35,19 @@ struct no_progress {
   void operator()(const progress&) const {}
 };
 
+/// When a remote source is asked what a location means now. Sources on this host are always asked: it costs nothing.
+enum class refresh : std::uint8_t {
+  missing,  ///< where the store does not remember an image of it, or has lost something of that
+  always,   ///< each time: a tag may have been moved
+  never,    ///< what is not in the store is NOT_FOUND
+};
+
 struct provide_options {
   std::optional<model::platform> platform = {};  ///< the host's where none is given
   unsigned jobs = 0;                             ///< layers unpacked at once; 0 is the processors, at most 4
   unsigned connections = 0;                      ///< of a remote source, at once; 0 is 4
   const std::atomic<bool>* cancelled = nullptr;  ///< ends the work with CANCELLED soon after it turns true
+  image::refresh refresh = image::refresh::missing;
 };
 
 /// A store that makes images ready for backends that read `Format`. `provide` may be called by many threads
