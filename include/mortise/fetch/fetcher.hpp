@@ -24,6 +24,17 @@ struct header {
   std::string value;
 };
 
+inline bool is_named(const header& field, std::string_view name) {
+  return detail::lowered(field.name) == detail::lowered(name);
+}
+
+/// The value of the first header of that name.
+inline std::optional<std::string_view> field_of(const std::vector<header>& headers, std::string_view name) {
+  for (const header& each : headers)
+    if (is_named(each, name)) return each.value;
+  return std::nullopt;
+}
+
 /// What is wanted of a resource, and how long to try.
 struct request {
   std::vector<header> headers;
