@@ -38,6 +38,11 @@ TEST_CASE("uri: its parts") {
   CHECK(file->host == "");
   CHECK(file->path == "/etc/x");
   CHECK(!fetch::parse_uri("p2p:abc")->host);
+  CHECK(fetch::parse_uri("HTTP+unix://%2Frun%2FMy.sock/v1")->host == "%2Frun%2FMy.sock");
+}
+
+TEST_CASE("uri: what is shown of it has no query") {
+  CHECK(fetch::shown(*fetch::parse_uri("https://h:1/p?X-Amz-Signature=secret")) == "https://h:1/p");
 }
 
 TEST_CASE("uri: what is not one is refused") {

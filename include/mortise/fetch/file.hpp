@@ -36,18 +36,7 @@ inline absl::StatusOr<std::string> path_of(const uri& from) {
   const std::string& host = from.host ? *from.host : std::string();
   if ((!host.empty() && host != "localhost") || from.port || from.query || !from.path.starts_with('/'))
     return bad_uri("a file: URI names an absolute path on this host and nothing else (file:///path)");
-  std::string out;
-  for (std::size_t at = 0; at < from.path.size(); ++at) {
-    if (from.path[at] != '%') {
-      out.push_back(from.path[at]);
-      continue;
-    }
-    const auto byte = parse_number<std::uint8_t>(std::string_view(from.path).substr(at + 1, 2), 16);
-    if (!byte || *byte == 0) return bad_uri("path has a NUL or half an escape");
-    out.push_back(static_cast<char>(*byte));
-    at += 2;
-  }
-  return out;
+  return percent_decoded_path(from.path);
 }
 
 /// The size of the file at `fd`, which must be regular and fit the request.

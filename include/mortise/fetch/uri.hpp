@@ -23,7 +23,7 @@ inline constexpr std::size_t longest_uri = 8192;
 /// An absolute URI without user information and fragment. Only parse_uri and resolve make a valid one.
 struct uri {
   std::string scheme;                 ///< lower case
-  std::optional<std::string> host;    ///< lower case, an IPv6 address in its brackets; nothing without "//"
+  std::optional<std::string> host;    ///< lower case (not of a "+unix"), an IPv6 address in []; nothing without "//"
   std::optional<std::uint16_t> port;  ///< as written, never 0
   std::string path;                   ///< still percent-encoded
   std::optional<std::string> query;   ///< still percent-encoded, without '?'
@@ -39,6 +39,13 @@ inline std::string to_string(const uri& from) {
   out += from.path;
   if (from.query) append(out, '?', *from.query);
   return out;
+}
+
+/// The URI as a message may show it: a query may hold a signature or a token.
+inline std::string shown(const uri& from) {
+  uri out = from;
+  out.query.reset();
+  return printable(to_string(out));
 }
 
 namespace detail {
@@ -87,6 +94,22 @@ inline std::size_t scheme_length(std::string_view text) {
   return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), fits) ? end : 0;
 }
 
+/// The path of this host that a percent-encoded text stands for.
+inline absl::StatusOr<std::string> percent_decoded_path(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] != '%') {
+      out.push_back(text[at]);
+      continue;
+    }
+    const auto byte = parse_number<std::uint8_t>(text.substr(at + 1, 2), 16);
+    if (!byte || *byte == 0) return bad_uri("path has a NUL or half an escape");
+    out.push_back(static_cast<char>(*byte));
+    at += 2;
+  }
+  return out;
+}
+
 inline absl::Status take_port(std::string_view text, uri& into) {
   if (text.empty()) return absl::OkStatus();
   into.port = parse_number<std::uint16_t>(text);
@@ -109,7 +132,8 @@ inline absl::Status take_authority(std::string_view text, uri& into) {
   } else if (!is_spelt_well(text.substr(0, end), {})) {
     return bad_uri("host has a character that it must not have");
   }
-  into.host = lowered(text.substr(0, end));
+  // The host of http+unix: is a path, whose case matters.
+  into.host = into.scheme.ends_with("+unix") ? std::string(text.substr(0, end)) : lowered(text.substr(0, end));
   return end < text.size() ? take_port(text.substr(end + 1), into) : absl::OkStatus();
 }
 
