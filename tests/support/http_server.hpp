@@ -13,6 +13,7 @@
 ///     CHECK(server.requests().size() == 1);
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -92,8 +93,7 @@ class http_connection {
   /// A whole and honest answer. To a HEAD, `body` is what a GET would get: its size is told, it is not sent.
   void answer(int status, http_fields fields, std::string_view body) {
     if (status != 204 && status != 304) fields.emplace_back("Content-Length", std::to_string(body.size()));
-    send_head(status, fields);
-    if (!head_only_) send(body);
+    if (send_head(status, fields) && !head_only_) send(body);
   }
   void redirect(int status, const std::string& location) { answer(status, {{"Location", location}}, ""); }
 
@@ -224,6 +224,8 @@ class http_server {
     while (!stopping_) {
       const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) continue;
+      const int on = 1;
+      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       const std::lock_guard lock(mutex_);
       clients_.emplace_back(fd);
       workers_.emplace_back([this, fd, number = static_cast<unsigned>(clients_.size())] { converse(fd, number); });

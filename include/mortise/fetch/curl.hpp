@@ -315,7 +315,6 @@ class curl_transfer {
       case CURLE_SSL_CERTPROBLEM:
         return error(absl::StatusCode::kFailedPrecondition, concat("use TLS files: ", cause));
       case CURLE_URL_MALFORMAT:
-      case CURLE_UNSUPPORTED_PROTOCOL:
         return error(absl::StatusCode::kInvalidArgument, cause);
       case CURLE_OUT_OF_MEMORY:
         return error(absl::StatusCode::kResourceExhausted, cause);
