@@ -270,7 +270,8 @@ TEST_CASE("http: a silent server is left after the inactivity, and asked again")
   const support::http_server server(half_and_then(all, [&](const auto& asked, auto& to) { to.serve(asked, all); }));
   const support::http_server silent([](const auto& asked, auto& to) {
     if (asked.path() == "/body") to.send_head(200, {{"Content-Length", "10"}}), to.send("12345");
-    if (asked.path() == "/drip") to.drip("HTTP/1.1 200 OK\r\nX: " + std::string(100, 'x'), 20ms);  // a head that never ends
+    if (asked.path() == "/drip")
+      to.drip("HTTP/1.1 200 OK\r\nX: " + std::string(100, 'x'), 20ms);  // a head that never ends
     to.stall();
   });
   auto what = call_to(silent.url());

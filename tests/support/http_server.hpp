@@ -258,7 +258,7 @@ class http_server {
   static bool read_request(int fd, std::string& pending, http_request& into) {
     std::size_t end = 0;
     while ((end = pending.find("\r\n\r\n")) == std::string::npos)
-      if (!read_more(fd, pending)) return false;
+      if (!read_more(fd, pending) || pending[0] < 'A' || pending[0] > 'Z') return false;  // a TLS client, maybe
     into = {};
     std::string_view head = std::string_view(pending).substr(0, end);
     const std::string_view line = head.substr(0, head.find("\r\n"));

@@ -62,8 +62,8 @@ struct call {
 /// of it.
 struct answer {
   response about;
-  uri from;                ///< who said it, after all redirects
-  std::string error_body;  ///< at most most_error_bytes of it; untrusted
+  uri from{};                ///< who said it, after all redirects
+  std::string error_body{};  ///< at most most_error_bytes of it; untrusted
   [[nodiscard]] bool ok() const { return about.status >= 200 && about.status < 300; }
 };
 

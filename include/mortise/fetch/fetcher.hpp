@@ -37,7 +37,7 @@ inline std::optional<std::string_view> field_of(const std::vector<header>& heade
 
 /// What is wanted of a resource, and how long to try.
 struct request {
-  std::vector<header> headers;
+  std::vector<header> headers{};
   std::uint64_t offset = 0;                                         ///< the first byte wanted
   std::uint64_t limit = std::numeric_limits<std::uint64_t>::max();  ///< most bytes the whole resource may have
   std::chrono::milliseconds inactivity{60'000};                     ///< longest time without a byte
@@ -47,10 +47,10 @@ struct request {
 /// What is known of a resource before its body.
 struct response {
   int status = 200;  ///< as HTTP has it; 206 where the body begins at the request's offset
-  std::vector<header> headers;
-  std::uint64_t offset = 0;            ///< where in the resource the body begins
-  std::optional<std::uint64_t> total;  ///< the whole resource's size
-  std::string media_type;              ///< empty where unknown
+  std::vector<header> headers{};
+  std::uint64_t offset = 0;              ///< where in the resource the body begins
+  std::optional<std::uint64_t> total{};  ///< the whole resource's size
+  std::string media_type{};              ///< empty where unknown
 };
 
 /// Where a body goes. A failure that it returns ends the fetch, which then fails with it.
