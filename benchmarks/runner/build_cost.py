@@ -12,7 +12,7 @@ import time
 from place import SOURCE, Missing, quietly
 
 ABSEIL = ("absl_status", "absl_statusor")
-EVERYTHING = (*ABSEIL, "libcrypto", "libarchive", "libzstd", "zlib", "libisal")
+EVERYTHING = (*ABSEIL, "libcrypto", "libarchive", "libzstd", "zlib", "libisal", "libcurl")
 # Name in examples/ (of a file, and of the folder of its other parts), packages, whether they are linked statically.
 LAUNCHERS = (("minimal_launcher", ABSEIL, True), ("hello", EVERYTHING, False), ("mortise_run", EVERYTHING, False))
 COMPILERS = ("g++", "clang++-19")

@@ -40,8 +40,16 @@
 #include <mortise/digest/openssl.hpp>
 #include <mortise/digest/verifying_reader.hpp>
 #include <mortise/fetch/any_of.hpp>
+#include <mortise/fetch/body.hpp>
+#include <mortise/fetch/call.hpp>
+#include <mortise/fetch/curl.hpp>
+#include <mortise/fetch/curl_library.hpp>
 #include <mortise/fetch/fetcher.hpp>
 #include <mortise/fetch/file.hpp>
+#include <mortise/fetch/http.hpp>
+#include <mortise/fetch/range.hpp>
+#include <mortise/fetch/redirect.hpp>
+#include <mortise/fetch/retry.hpp>
 #include <mortise/fetch/transport.hpp>
 #include <mortise/fetch/uri.hpp>
 #include <mortise/image/ahead_reader.hpp>

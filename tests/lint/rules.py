@@ -39,7 +39,7 @@ LIBRARIES = {
     r"zstd\.h": ("libzstd", ["archive/zstd.hpp"]),
     r"zlib\.h": ("zlib", ["archive/zlib.hpp"]),
     r"isa-l.*": ("libisal", ["archive/isal.hpp"]),
-    r"curl/.*": ("libcurl", ["fetch/curl.hpp"]),
+    r"curl/.*": ("libcurl", ["fetch/curl.hpp", "fetch/curl_library.hpp"]),
 }
 SYSTEM = r"(absl|arpa|asm|linux|net|netinet|netpacket|sys|mortise)/.*|[a-z_0-9]+(\.h)?"
 

@@ -19,7 +19,8 @@ class StepFailed(Exception):
 
 def run_consumers(report):
     consumers = {"consume/meson subproject": by_meson_subproject, "consume/meson": by_meson, "consume/cmake": by_cmake,
-                 "consume/pkg-config": by_pkg_config, "consume/nothing but the base": by_base_only,
+                 "consume/pkg-config": by_pkg_config, "consume/libcurl at first use": by_loaded_curl,
+                 "consume/nothing but the base": by_base_only,
                  "consume/every module is complete": every_module}
     chosen = {name: function for name, function in consumers.items() if report.wants(name)}
     if not chosen:
@@ -113,6 +114,17 @@ def by_base_only():
     for library in ("archive", "crypto", "zstd", "isal", "libz.", "curl"):
         if library in linked:
             raise StepFailed(f"the base alone links {library}:\n{linked}")
+
+
+def by_loaded_curl():
+    """A program that loads libcurl at first use is not linked with it."""
+    directory = WORK / "loaded"
+    directory.mkdir()
+    shutil.copy(SOURCES / "loaded_curl.cpp", directory)
+    compile_with(directory / "loaded_curl.cpp", directory / "consumer", "mortise")
+    step(directory / "consumer")
+    if "curl" in step("ldd", directory / "consumer"):
+        raise StepFailed("the program is linked with libcurl")
 
 
 def every_module():
