@@ -60,6 +60,23 @@ TEST_CASE("examples: custom-backend's root is the image's and cannot be written"
   CHECK(examples::left_in("/var/lib/custom-backend", "/run/custom-backend") == "");
 }
 
+TEST_CASE("examples: custom-fetcher asks its peers in turn, and the fetcher beside it by scheme") {
+  const support::temporary_directory first;
+  const support::temporary_directory second;
+  REQUIRE(run({"sh", "-c", "echo mine >'" + first / "one" + "'; echo yours >'" + second / "two" + "'"}).code == 0);
+  const std::string program = built("custom-fetcher");
+  const std::string peers = first.path() + ':' + second.path();
+  CHECK(run({program, peers, "p2p:one"}).out == "mine\n");
+  const outcome other = run({program, peers, "P2P:two"});
+  CHECK(other.code == 0);
+  CHECK(other.out == "yours\n");
+  CHECK(other.err == "6 bytes\n");
+  CHECK(run({program, "-", "file://" + first / "one"}).out == "mine\n");
+  CHECK(run({program, peers, "p2p:three"}).err.find("none of 2 peers has it") != std::string::npos);
+  CHECK(run({program, peers, "p2p:../one"}).err.find("not a plain name") != std::string::npos);
+  CHECK(run({program, peers, "ftp:one"}).err.find("this program has: p2p, file") != std::string::npos);
+}
+
 TEST_CASE("examples: plan-dump prints a plan, without privileges") {
   const support::temporary_directory place;  // which nobody can enter, wherever the program was built
   const std::string program = place / "plan-dump";

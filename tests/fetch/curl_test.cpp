@@ -8,6 +8,7 @@
 #include <fetch/http_calls.hpp>
 #include <support/fork.hpp>
 #include <support/http_server.hpp>
+#include <support/skip.hpp>
 #include <support/temporary.hpp>
 #include <thread>
 
@@ -105,6 +106,55 @@ TEST_CASE("curl: connections are kept, and shared by copies and threads") {
   const auto asked = server.requests();
   REQUIRE(asked.size() == 6);
   CHECK(asked.back().connection == 1);
+}
+
+TEST_CASE("curl: no connection is open to a program that is started meanwhile") {
+  std::string open_to_all = "nothing was asked";
+  const support::http_server server([&](const auto&, auto& at) {
+    open_to_all.clear();
+    for (int fd = 3; fd < 1024; ++fd) {
+      sockaddr_storage peer{};
+      socklen_t length = sizeof peer;
+      const bool connected = ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &length) == 0;
+      if (connected && peer.ss_family == AF_INET && (::fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0)
+        mortise::append(open_to_all, fd, ' ');
+    }
+    at.answer(200, {}, "");
+  });
+  CHECK(exchange(to(server.url())).ok());
+  CHECK(open_to_all == "");
+}
+
+TEST_CASE("curl: cancelling does not wait for the resolver") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  const auto file = mortise::sys::open(place / "resolv.conf", O_WRONLY | O_CREAT, 0644);
+  REQUIRE(file.ok());
+  REQUIRE(mortise::sys::write_all(file->get(), "nameserver 127.0.0.9\noptions timeout:10\n").ok());
+  const auto child = support::in_child({.namespaces = CLONE_NEWNS}, [&]() -> std::string {
+    // A name server that never answers.
+    const mortise::sys::unique_fd silent(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(53);
+    address.sin_addr.s_addr = htonl(0x7f000009);
+    if (::bind(silent.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return "bind";
+    if (::mount((place / "resolv.conf").c_str(), "/etc/resolv.conf", "", MS_BIND, nullptr) != 0) return "mount";
+    std::atomic<bool> cancelled = false;
+    fetch::exchange what = to("http://registry.example.com/");
+    what.cancelled = &cancelled;
+    std::thread other([&] {
+      std::this_thread::sleep_for(200ms);
+      cancelled = true;
+    });
+    const auto begin = std::chrono::steady_clock::now();
+    const auto code = code_of(exchange(what));
+    const auto took = std::chrono::steady_clock::now() - begin;
+    other.join();
+    if (code != absl::StatusCode::kCancelled) return mortise::concat("not cancelled: ", static_cast<int>(code));
+    return took < 1s ? "at once" : "late";
+  });
+  CHECK(child.text == "at once");
 }
 
 TEST_CASE("curl: interim answers, chunks and trailers") {

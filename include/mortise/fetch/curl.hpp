@@ -4,6 +4,7 @@
 /// The transport of http:, https: and http+unix: URIs. Needs: libcurl (7.87 or later).
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -157,6 +158,11 @@ class curl_answer {
   absl::Status failure_;
 };
 
+/// libcurl's own way leaves connections open to programs that are started meanwhile.
+inline curl_socket_t open_socket(void* /*unused*/, curlsocktype /*purpose*/, curl_sockaddr* address) {
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 /// One exchange over one handle, from its options to its outcome. Leaves the handle fit for the next.
 class curl_transfer {
  public:
@@ -207,6 +213,7 @@ class curl_transfer {
     set(CURLOPT_TCP_KEEPALIVE, 1L);
     set(CURLOPT_BUFFERSIZE, 128L << 10);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(what_.connecting.count(), 1)));
+    set(CURLOPT_OPENSOCKETFUNCTION, &open_socket);
     set(CURLOPT_HEADERFUNCTION, &curl_answer::on_field);
     set(CURLOPT_HEADERDATA, &answer_);
     set(CURLOPT_WRITEFUNCTION, &curl_answer::on_body);
