@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <memory>
 #include <mortise/fetch/curl_library.hpp>
 #include <mortise/fetch/transport.hpp>
 #include <mortise/sys/file.hpp>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -195,7 +197,7 @@ class curl_transfer {
  private:
   template <class Value>
   void set(CURLoption option, Value value) {
-    static_assert(sizeof(Value) == sizeof(long), "libcurl takes pointers, long and curl_off_t");
+    static_assert(std::is_pointer_v<Value> || std::same_as<Value, long> || std::same_as<Value, curl_off_t>);
     if (const CURLcode code = library_.easy_setopt(handle_.easy(), option, value); code != CURLE_OK) refused_ = code;
   }
 

@@ -48,7 +48,8 @@ struct exchange {
 };
 
 /// `T::schemes` as a fetcher has them. exchange() sends one request and follows nothing: whatever status is answered
-/// is a success, its body goes to the sink. May be called by several threads at once.
+/// is a success, its body goes to the sink. The response's `total` is the size of this answer's body, where it is told;
+/// its `offset` means nothing. May be called by several threads at once.
 /// Fails with UNAVAILABLE where no whole answer came (the sink may have got a part of it), PERMISSION_DENIED where TLS
 /// does not trust the server, DEADLINE_EXCEEDED for inactivity, RESOURCE_EXHAUSTED for more than `limit` bytes,
 /// CANCELLED, and whatever the sink returned. Messages hold no header field and no query.
