@@ -48,7 +48,36 @@ class secretary final : public fetch::authorizer {
   std::vector<std::string> asked;
 };
 
+/// A transport of the caller's own: tears its answer at every fourth byte.
+struct tearing {
+  static constexpr std::array<std::string_view, 1> schemes = {"tear"};
+
+  static absl::StatusOr<fetch::response> exchange(const fetch::exchange& what, fetch::sink& into) {
+    const std::string_view all = "0123456789";
+    const auto range = fetch::field_of(what.headers, "range");
+    const std::size_t first = range ? static_cast<std::size_t>(range->at(6) - '0') : 0;
+    fetch::response out{.status = range ? 206 : 200, .total = all.size() - first};
+    out.headers = {{"Content-Range", mortise::concat("bytes ", first, "-9/10")}};
+    MORTISE_RETURN_IF_ERROR(into.begin(out));
+    MORTISE_RETURN_IF_ERROR(into.write(std::as_bytes(std::span(all.substr(first, 4)))));
+    if (first + 4 < all.size()) return absl::UnavailableError("torn");
+    return out;
+  }
+};
+static_assert(fetch::transport<tearing>);
+
 }  // namespace
+
+TEST_CASE("http: the rules are the same over any transport") {
+  const fetch::http<tearing> fetcher;
+  support::collect into;
+  REQUIRE(fetcher.run(call_to("tear:x"), into).ok());
+  CHECK(into.text == "0123456789");
+  CHECK(into.begun == 1);
+  const auto other = fetcher.run(call_to("http://127.0.0.1/"), into);
+  CHECK(code_of(other) == absl::StatusCode::kUnimplemented);
+  CHECK(says(other, "'http:'"));
+}
 
 TEST_CASE("http: a resource whole, from an offset, and a part of it") {
   const std::string all = noise(100'000);
