@@ -82,22 +82,39 @@ class blob_fetches {
   }
 
  private:
-  /// Writes what comes of one piece.
+  /// Writes what comes of one piece, a few hundred kilobytes at a time: transports hand out a few.
   class piece_sink final : public fetch::sink {
    public:
     piece_sink(blob_fetches& of, std::size_t which, const blob_spool::piece& piece)
-        : of_(of), which_(which), piece_(piece) {}
+        : of_(of), which_(which), piece_(piece) {
+      gathered_.reserve(most);
+    }
     absl::Status begin(const fetch::response& /*about*/) override { return absl::OkStatus(); }
     absl::Status write(std::span<const std::byte> bytes) override {
-      MORTISE_RETURN_IF_ERROR(of_.at(which_).write(piece_, bytes));
-      of_.tell(which_);
+      while (!bytes.empty()) {
+        const auto next = bytes.first(std::min(bytes.size(), most - gathered_.size()));
+        gathered_.insert(gathered_.end(), next.begin(), next.end());
+        bytes = bytes.subspan(next.size());
+        if (gathered_.size() == most) MORTISE_RETURN_IF_ERROR(flush());
+      }
       return absl::OkStatus();
+    }
+    /// Also after a failure: what came is kept.
+    absl::Status flush() {
+      if (gathered_.empty()) return absl::OkStatus();
+      const absl::Status status = of_.at(which_).write(piece_, gathered_);
+      gathered_.clear();
+      of_.tell(which_);
+      return status;
     }
 
    private:
+    static constexpr std::size_t most = std::size_t{256} << 10;
+
     blob_fetches& of_;
     std::size_t which_;
     const blob_spool::piece& piece_;
+    std::vector<std::byte> gathered_;
   };
 
   /// What a thread does next: open a blob, or fetch a piece of one that is open.
@@ -150,7 +167,8 @@ class blob_fetches {
 
   void fetch(std::size_t which, const blob_spool::piece& piece) {
     piece_sink sink(*this, which, piece);
-    const absl::Status status = from_.fetch_blob(at(which).blob(), {piece.at, piece.last}, sink, &stop_);
+    absl::Status status = from_.fetch_blob(at(which).blob(), {piece.at, piece.last}, sink, &stop_);
+    status = first_error(std::move(status), sink.flush());
     settle(which, status);
     at(which).end_piece(piece, status);
     tell(which);

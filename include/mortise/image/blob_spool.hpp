@@ -66,7 +66,7 @@ class blob_spool {
     plan(most);
     opened_ = true;
     ++active_;
-    advance(guard);
+    advance(guard, {0, {}});
     leave();
     return failure_;
   }
@@ -92,7 +92,7 @@ class blob_spool {
     MORTISE_RETURN_IF_ERROR(write_at(at, bytes));
     guard.lock();
     state.at += bytes.size();
-    advance(guard);
+    advance(guard, {at, bytes});
     return failure_;
   }
 
@@ -218,27 +218,45 @@ class blob_spool {
     }
   }
 
+  /// Bytes that were written just now, and where: they need not be read back.
+  struct recent_bytes {
+    std::uint64_t at;
+    std::span<const std::byte> bytes;
+  };
+
   /// Takes account of what has been written. Whoever finds that nobody hashes does, up to where the bytes are whole.
-  void advance(std::unique_lock<std::mutex>& guard) {
+  void advance(std::unique_lock<std::mutex>& guard, const recent_bytes& recent) {
     while (front_ < pieces_.size() && pieces_[front_].at == pieces_[front_].last) ++front_;
     have_ = front_ < pieces_.size() ? pieces_[front_].at : blob_.size;
     if (pieces_.size() > 1 && have_ < blob_.size) mark(std::uint64_t{1} << 20);
     changed_.notify_all();
     if (hashing_ || !failure_.ok()) return;
     hashing_ = true;
-    if (buffer_.empty()) buffer_.resize(std::size_t{256} << 10);
     while (hashed_ < have_ && failure_.ok()) {
       const std::uint64_t from = hashed_;
-      const std::size_t size = std::min<std::uint64_t>(buffer_.size(), have_ - from);
+      const std::uint64_t to = have_;
       guard.unlock();
-      const auto got = read_at(from, std::span(buffer_).first(size));
-      if (got.ok()) hash_.update(std::span(buffer_).first(*got));
+      const auto got = hash_some(from, to, recent);
       guard.lock();
       if (!got.ok()) set_failure(got.status());
       if (got.ok()) hashed_ = from + *got;
     }
     hashing_ = false;
     if (hashed_ == blob_.size && !verified_ && failure_.ok()) finish();
+  }
+
+  absl::StatusOr<std::size_t> hash_some(std::uint64_t from, std::uint64_t to, const recent_bytes& recent) {
+    if (from >= recent.at && from < recent.at + recent.bytes.size()) {
+      const auto next = recent.bytes.subspan(static_cast<std::size_t>(from - recent.at));
+      hash_.update(next);
+      return next.size();
+    }
+    if (buffer_.empty()) buffer_.resize(std::size_t{256} << 10);
+    const auto into =
+        std::span(buffer_).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer_.size(), to - from)));
+    MORTISE_ASSIGN_OR_RETURN(const std::size_t got, read_at(from, into));
+    hash_.update(into.first(got));
+    return got;
   }
 
   /// With several pieces the file's length does not say how much of it is whole: a file beside it does, give or take
