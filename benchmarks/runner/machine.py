@@ -15,7 +15,8 @@ def facts():
         "kernel": platform.release(),
         "system": system(),
         "cgroups": cgroups(),
-        "versions": ", ".join(filter(None, map(version, ("g++", "clang++-19", "crun", "bwrap", "umoci", "tar")))),
+        "versions": ", ".join(filter(None, map(version, ("g++", "clang++-19", "crun", "bwrap", "podman", "ctr",
+                                                             "skopeo", "umoci", "tar")))),
         "load before": load(),
     }
 
