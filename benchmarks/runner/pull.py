@@ -82,7 +82,8 @@ def contenders(programs, place, target, pushed):
         "floor": [programs["pull-floor"], *floor],
         "blob-keeping floor": [programs["pull-floor"], "--keep", *floor],
         "podman pull": ["env", f"TMPDIR={target}", "podman", "--root", target / "podman", "--runroot", place / "podman",
-                        "--storage-driver", "overlay", "pull", "--quiet", "--tls-verify=false", pushed.location],
+                        "--tmpdir", place / "libpod", "--storage-driver", "overlay",
+                        "pull", "--quiet", "--tls-verify=false", pushed.location],
         "ctr image pull": ["ctr", "--address", place / "containerd/socket", "images", "pull", "--plain-http",
                            "--snapshotter", "overlayfs", pushed.location],
         "skopeo, umoci": ["sh", "-c", shlex.join(map(str, [
