@@ -10,11 +10,13 @@ import sys
 import build_cost
 import launch
 import machine
+import pull
 import unpack
 from place import Missing
 from report import Report
 
-BENCHMARKS = {"launch": launch.run, "unpack": unpack.run, "build_cost": build_cost.run}
+BENCHMARKS = {"launch": launch.run, "unpack": unpack.run, "pull": pull.run,
+              "build_cost": build_cost.run}
 
 
 def main():

@@ -4,6 +4,7 @@
 import io
 import json
 import pathlib
+import random
 import shutil
 import subprocess
 import tarfile
@@ -45,6 +46,11 @@ def many():
     return cached("bench-many", make_many)
 
 
+def small():
+    """One layer: 40,000 files of a few hundred to a few thousand bytes."""
+    return cached("bench-small", lambda layout, work: add_layer(layout, small_files(work)))
+
+
 def make_many(layout, work):
     add_layer(layout, minimal_system(work))
     for at, packages in enumerate(STACK):
@@ -72,7 +78,7 @@ def cached(name, make):
 
 
 def minimal_system(work):
-    """Shared by both images, so that it is made and fetched once."""
+    """Shared by both images of it, so that it is made and fetched once."""
     kept = CACHE / f"bench-minimal-{SUITE}.tar"
     if not kept.exists():
         tar = work / "minimal.tar"
@@ -117,6 +123,25 @@ def last_layer(work):
     return path
 
 
+def small_files(work):
+    """Eight hundred directories of fifty files, of words: they compress about as sources do."""
+    dice = random.Random(1)
+    words = ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=dice.randint(2, 12))) for _ in range(5000)]
+    text = " ".join(dice.choices(words, k=400_000)).encode()
+    path = work / "small.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for at in range(40_000):
+            if at % 50 == 0:
+                directory = tarfile.TarInfo(f"srv/small/{at // 1000:02}/{at // 50 % 20:02}")
+                directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(directory)
+            each = tarfile.TarInfo(f"{directory.name}/{at:05}.txt")
+            each.size = dice.randint(200, 6000)
+            begin = dice.randrange(len(text) - each.size)
+            tar.addfile(each, io.BytesIO(text[begin : begin + each.size]))
+    return path
+
+
 def add_layer(layout, tar):
     run("umoci", "raw", "add-layer", "--image", f"{layout}:latest", tar)
 
@@ -125,8 +150,6 @@ def run(*command):
     outcome = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if outcome.returncode != 0:
         raise Missing(f"make an image: {command[0]} failed: {outcome.stderr.strip()[-500:]}")
-
-
 
 
 class Image:

@@ -6,6 +6,8 @@ import pathlib
 import platform
 import subprocess
 
+PROGRAMS = ("g++", "clang++-19", "crun", "bwrap", "podman", "ctr", "skopeo", "umoci", "tar")
+
 
 def facts():
     """What does not change, and how busy others keep the machine as we begin."""
@@ -15,7 +17,7 @@ def facts():
         "kernel": platform.release(),
         "system": system(),
         "cgroups": cgroups(),
-        "versions": ", ".join(filter(None, map(version, ("g++", "clang++-19", "crun", "bwrap", "umoci", "tar")))),
+        "versions": ", ".join(filter(None, map(version, PROGRAMS))),
         "load before": load(),
     }
 

@@ -11,6 +11,7 @@ import tempfile
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = SOURCE / "build" / "benchmarks"
 CACHE = SOURCE / "build" / "cache"
+EXT4_SIZE = 6 << 30
 
 
 class Missing(Exception):
@@ -55,3 +56,27 @@ def room():
     finally:
         subprocess.run(["umount", "--lazy", path], capture_output=True)
         os.rmdir(path)
+
+
+@contextlib.contextmanager
+def tmpfs(_, target):
+    mount("-t", "tmpfs", "tmpfs", target)
+    try:
+        yield
+    finally:
+        quietly(["umount", target])
+
+
+@contextlib.contextmanager
+def ext4(place, target):
+    """With a journal, on a loop device in memory, made anew: what was deleted before would slow down what comes."""
+    disk = pathlib.Path(place) / "disk"
+    with open(disk, "wb") as file:
+        file.truncate(EXT4_SIZE)
+    quietly(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", disk])
+    mount("-o", "loop", disk, target)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--recursive", target], check=True)
+        disk.unlink()

@@ -14,6 +14,18 @@ def p50(values):
     return quantile(values, 0.5)
 
 
+RACE_HEADS = ["", "min (s)", "p50 (s)", "p95 (s)", "p50 : floor", "p50 : mortise", "peak MiB"]
+
+
+def race_rows(answers):
+    """A row for each contender; `answers` maps their names to pairs of seconds and MiB."""
+    middle = {name: p50([seconds for seconds, _ in values]) for name, values in answers.items()}
+    floor = min(value for name, value in middle.items() if name.startswith("floor"))
+    return [[name, min(values)[0], middle[name], quantile([seconds for seconds, _ in values], 0.95),
+             middle[name] / floor, middle[name] / middle["mortise"], max(peak for _, peak in values)]
+            for name, values in answers.items()]
+
+
 class Report:
     def __init__(self):
         self.sections = []

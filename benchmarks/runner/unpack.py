@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What unpacking an image costs: mortise, the C floor, umoci, tar, in turn, each onto a fresh file system."""
 
-import contextlib
-import pathlib
 import random
 import shlex
 import shutil
-import subprocess
 
 import images
 from contest import workers
-from place import Missing, built, mount, quietly, require, room
-from report import p50, quantile
-
-HEADS = ["", "min (s)", "p50 (s)", "p95 (s)", "p50 : floor", "p50 : mortise", "peak MiB"]
-EXT4_SIZE = 6 << 30
+from place import Missing, built, ext4, require, room, tmpfs
+from report import RACE_HEADS, race_rows
 
 
 def run(quick, report):
@@ -49,15 +43,7 @@ def race(report, programs, place, name, image, kind, rounds):
                     raise Missing(f"{each} failed to unpack {name}")
                 if at > 0:
                     answers[each].append((nanoseconds / 1e9, peak / 1024))
-    report.table(title, HEADS, rows(answers))
-
-
-def rows(answers):
-    middle = {name: p50([seconds for seconds, _ in values]) for name, values in answers.items()}
-    floor = min(value for name, value in middle.items() if name.startswith("floor"))
-    return [[name, min(values)[0], middle[name], quantile([seconds for seconds, _ in values], 0.95),
-             middle[name] / floor, middle[name] / middle["mortise"], max(peak for _, peak in values)]
-            for name, values in answers.items()]
+    report.table(title, RACE_HEADS, race_rows(answers))
 
 
 def contenders(programs, image, target):
@@ -84,27 +70,3 @@ def pipeline(unzip, image, target):
         steps.append(f"mkdir {into} && {unzip} -dc {shlex.quote(str(blob))} | "
                      f"tar -C {into} -xpf - --xattrs --xattrs-include='*' --same-owner --numeric-owner --delay-directory-restore")
     return ["sh", "-c", " && ".join(steps)]
-
-
-@contextlib.contextmanager
-def tmpfs(_, target):
-    mount("-t", "tmpfs", "tmpfs", target)
-    try:
-        yield
-    finally:
-        quietly(["umount", target])
-
-
-@contextlib.contextmanager
-def ext4(place, target):
-    """With a journal, on a loop device in memory, made anew: what was deleted before would slow down what comes."""
-    disk = pathlib.Path(place) / "disk"
-    with open(disk, "wb") as file:
-        file.truncate(EXT4_SIZE)
-    quietly(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", disk])
-    mount("-o", "loop", disk, target)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", target], check=True)
-        disk.unlink()

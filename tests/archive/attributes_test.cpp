@@ -47,6 +47,63 @@ TEST_CASE("set-user-ID bits and file capabilities outlast the change of owner") 
   CHECK(tree.about("file").st_atim.tv_sec == 2000);
 }
 
+TEST_CASE("a file is made with its own mode only where it is its owner's from the start") {
+  entry about;
+  about.mode = 06755;
+  about.uid = ::geteuid();
+  about.gid = ::getegid();
+  CHECK(attribute_writer(true).first_mode(about) == 0755);
+  about.gid += 1;
+  CHECK(attribute_writer(true).first_mode(about) == 0600);
+  CHECK(attribute_writer(false).first_mode(about) == 0755);
+}
+
+TEST_CASE("owner and mode are set where they are not right from the start") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  REQUIRE(::chown(place.path().c_str(), 0, 5) == 0);
+  REQUIRE(::chmod(place.path().c_str(), 02755) == 0);  // what is made in it gets the group 5
+  const auto directory = mortise::sys::open(place.path(), O_RDONLY | O_DIRECTORY);
+  entry about;
+  about.mode = 0666;  // more than the usual umask leaves
+  attribute_writer attributes(true);
+  const auto file = mortise::sys::open(place / "file", O_WRONLY | O_CREAT, attributes.first_mode(about));
+  REQUIRE(attributes.finish_file(file->get(), about).ok());
+  REQUIRE(::symlink("file", (place / "soft").c_str()) == 0);
+  about.type = entry_type::symbolic_link;
+  REQUIRE(attributes.finish_node(directory->get(), "soft", about).ok());
+  REQUIRE(::mkdir((place / "below").c_str(), 0700) == 0);
+  const auto below = mortise::sys::open(place / "below", O_RDONLY | O_DIRECTORY);
+  about.type = entry_type::directory;
+  REQUIRE(attributes.begin_directory(below->get(), about).ok());
+  const support::tree tree(place.path());
+  CHECK(tree["file"] == "file 0666 0:0 ''");
+  CHECK(tree.about("soft").st_gid == 0);
+  CHECK(tree.about("below").st_gid == 0);
+}
+
+TEST_CASE("an access control list does not change the mode of its file") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  // Version 2; the owner rwx, user 9 rwx, the group rwx, the mask rwx, others nothing.
+  const std::string list(
+      "\2\0\0\0"
+      "\1\0\7\0\xff\xff\xff\xff"
+      "\2\0\7\0\x09\0\0\0"
+      "\4\0\7\0\xff\xff\xff\xff"
+      "\x10\0\7\0\xff\xff\xff\xff"
+      "\x20\0\0\0\xff\xff\xff\xff",
+      44);
+  entry about;
+  about.mode = 0644;
+  about.xattrs = {{"system.posix_acl_access", list}};
+  attribute_writer attributes(true);
+  const auto file = mortise::sys::open(place / "file", O_WRONLY | O_CREAT, attributes.first_mode(about));
+  REQUIRE(attributes.finish_file(file->get(), about).ok());
+  if (attributes.skipped() > 0) return support::skip("a file system with access control lists");
+  CHECK((support::tree(place.path()).about("file").st_mode & 07777U) == 0644);
+}
+
 TEST_CASE("a symbolic link gets its own attributes, not its target") {
   if (support::missing_root()) return;
   const support::temporary_directory place;

@@ -163,7 +163,7 @@ class applier {
     auto target = entry_path::parse(about.link_target, request_.limits);
     if (!target.ok()) return annotate(target.status(), concat("link to '", printable(about.link_target), '\''));
     const absl::Status status = link(path, *target);
-    return annotate(status, concat("link to '", printable(about.link_target), '\''));
+    return status.ok() ? status : annotate(status, concat("link to '", printable(about.link_target), '\''));
   }
 
   absl::Status link(const entry_path& path, const entry_path& target) {

@@ -31,11 +31,12 @@ constexpr bool image_may_set(std::string_view name) {
 inline constexpr std::string_view default_acl_xattr = "system.posix_acl_default";
 
 /// Sets attributes in the order that keeps them: the owner first, because chown(2) clears set-user-ID bits and file
-/// capabilities; then extended attributes; the mode; the times.
+/// capabilities; then extended attributes; the mode; the times. What is right already is not set again: a file system
+/// takes several times as long to change an inode as to show it.
 class attribute_writer {
  public:
   /// Without `keeps_owners` everything stays the caller's, and only attributes in the user namespace are set.
-  explicit attribute_writer(bool keeps_owners) : keeps_owners_(keeps_owners) {}
+  explicit attribute_writer(bool keeps_owners) : keeps_owners_(keeps_owners), uid_(::geteuid()), gid_(::getegid()) {}
 
   [[nodiscard]] bool may_set(std::string_view name) const {
     return image_may_set(name) && (keeps_owners_ || name.starts_with("user."));
@@ -43,11 +44,22 @@ class attribute_writer {
   /// How many extended attributes were left out because this file system or this caller cannot have them.
   [[nodiscard]] std::uint64_t skipped() const { return skipped_; }
 
+  /// What a regular file is made with: its mode if it is its owner's from the start, else nothing for others yet; and
+  /// no set-user-ID bit before all of its content is there.
+  [[nodiscard]] mode_t first_mode(const entry& about) const {
+    const bool ours = !keeps_owners_ || (about.uid == uid_ && about.gid == gid_);
+    return ours ? about.mode & 0777U : 0600U;
+  }
+
   /// A regular file, open for writing.
   absl::Status finish_file(int fd, const entry& about) {
-    if (keeps_owners_ && ::fchown(fd, about.uid, about.gid) != 0) return owner_error(about);
+    struct stat made{};
+    if (::fstat(fd, &made) != 0) return errno_error(errno, "stat");
+    const bool moves = is_foreign(made, about);
+    if (moves && ::fchown(fd, about.uid, about.gid) != 0) return owner_error(about);
     MORTISE_RETURN_IF_ERROR(set_xattrs(fd, about));
-    if (::fchmod(fd, about.mode) != 0) return errno_error(errno, "change mode");
+    const bool differs = moves || !about.xattrs.empty() || (made.st_mode & 07777U) != about.mode;
+    if (differs && ::fchmod(fd, about.mode) != 0) return errno_error(errno, "change mode");
     const timespec times[] = {about.accessed, about.modified};
     if (::futimens(fd, times) != 0) return errno_error(errno, "set times");
     return absl::OkStatus();
@@ -55,7 +67,9 @@ class attribute_writer {
 
   /// Something that cannot be opened (a symbolic link) or should not be (a device, a FIFO).
   absl::Status finish_node(int directory, const char* name, const entry& about) {
-    if (keeps_owners_ && ::fchownat(directory, name, about.uid, about.gid, AT_SYMLINK_NOFOLLOW) != 0)
+    struct stat made{};
+    if (::fstatat(directory, name, &made, AT_SYMLINK_NOFOLLOW) != 0) return errno_error(errno, "stat");
+    if (is_foreign(made, about) && ::fchownat(directory, name, about.uid, about.gid, AT_SYMLINK_NOFOLLOW) != 0)
       return owner_error(about);
     if (!about.xattrs.empty()) {
       MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd node, sys::open_at(directory, name, O_PATH | O_NOFOLLOW));
@@ -72,7 +86,9 @@ class attribute_writer {
   /// A directory's part that is set while it is still written to; the cursor gives it the rest (mode, times, default
   /// ACL) when it is left.
   absl::Status begin_directory(int fd, const entry& about) {
-    if (keeps_owners_ && ::fchown(fd, about.uid, about.gid) != 0) return owner_error(about);
+    struct stat made{};
+    if (::fstat(fd, &made) != 0) return errno_error(errno, "stat");
+    if (is_foreign(made, about) && ::fchown(fd, about.uid, about.gid) != 0) return owner_error(about);
     return set_xattrs(fd, about);
   }
 
@@ -85,6 +101,10 @@ class attribute_writer {
   }
 
  private:
+  [[nodiscard]] bool is_foreign(const struct stat& made, const entry& about) const {
+    return keeps_owners_ && (made.st_uid != about.uid || made.st_gid != about.gid);
+  }
+
   absl::Status set_xattrs(int fd, const entry& about) {
     for (const xattr& each : about.xattrs) {
       const bool later = each.name == default_acl_xattr && about.type == entry_type::directory;
@@ -117,6 +137,8 @@ class attribute_writer {
   }
 
   bool keeps_owners_;
+  uid_t uid_;  ///< ours
+  gid_t gid_;
   std::uint64_t skipped_ = 0;
 };
 

@@ -64,7 +64,8 @@ class cursor {
 
   /// Goes up one level, and gives the directory its mode and times.
   absl::Status leave() {
-    MORTISE_RETURN_IF_ERROR(annotate(settle(), concat("leave directory '", printable(path_), '\'')));
+    const absl::Status status = settle();
+    if (!status.ok()) return annotate(status, concat("leave directory '", printable(path_), '\''));
     path_.resize(levels_.back().path_before);
     levels_.pop_back();
     return absl::OkStatus();

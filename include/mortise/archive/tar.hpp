@@ -71,8 +71,9 @@ class tar_reader {
     if (code == ARCHIVE_EOF) return false;
     if (code != ARCHIVE_OK && !only_converted(code)) return failure("read tar header");
     MORTISE_RETURN_IF_ERROR(take_names(into));
-    MORTISE_RETURN_IF_ERROR(annotate(take_numbers(into), quoted(into.path)));
-    MORTISE_RETURN_IF_ERROR(annotate(take_xattrs(into), quoted(into.path)));
+    absl::Status status = take_numbers(into);
+    if (status.ok()) status = take_xattrs(into);
+    if (!status.ok()) return annotate(status, quoted(into.path));
     return true;
   }
 
@@ -165,7 +166,8 @@ class tar_reader {
     const char* const hard = ::archive_entry_hardlink(current_);
     const char* const soft = ::archive_entry_symlink(current_);
     into.link_target = hard != nullptr ? hard : soft != nullptr ? soft : "";
-    return annotate(take_type(into, hard != nullptr), quoted(into.path));
+    const absl::Status status = take_type(into, hard != nullptr);
+    return status.ok() ? status : annotate(status, quoted(into.path));
   }
 
   absl::Status take_type(entry& into, bool hard_link) const {

@@ -66,8 +66,9 @@ class writer {
   template <class Next>
   absl::Status make_file(const char* name, const entry& about, Next next) {
     sys::unique_fd file;
+    const mode_t mode = attributes_.first_mode(about);
     MORTISE_RETURN_IF_ERROR(place(name, "create file", [&] {
-      file.reset(::openat(cursor_.fd(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+      file.reset(::openat(cursor_.fd(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
       return static_cast<bool>(file);
     }));
     std::uint64_t end = 0;
