@@ -7,7 +7,7 @@ import sys
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "lint"))  # lists.py knows the suites
 
-from builds import BUILDS
+from builds import BUILDS, Ahead
 from checks import run_checks
 from consume import run_consumers
 from place import HAS_SUDO, IS_ROOT, SOURCE, run
@@ -39,12 +39,15 @@ def main():
         print("not root: what needs root " + ("is run by sudo" if HAS_SUDO else "skips itself"))
 
     run_lint(report)
-    for build in BUILDS:
+    ahead = Ahead()
+    for build, after in zip(BUILDS, (*BUILDS[1:], None)):
+        ahead.wait()
         run_programs(build, report)
-        run_suites(build, report)
+        run_suites(build, report, ahead, after)
         if build.name == "gcc":
             run_checks(report)
             run_consumers(report)
+    ahead.wait()
     if options.ci:
         run_style(report)
     return report.close()

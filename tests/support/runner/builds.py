@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import shutil
+import threading
 
 from place import BUILD, JOBS, SOURCE, run
 
@@ -45,6 +46,27 @@ def set_up(build):
     shutil.rmtree(build.directory, ignore_errors=True)
     outcome = run(["meson", "setup", build.directory, SOURCE, *build.options], env={"CXX": build.compiler})
     return None if outcome.ok else outcome
+
+
+class Ahead:
+    """Compiles what the next build needs while the tests of this one run, which mostly wait."""
+
+    def __init__(self):
+        self.thread = None
+
+    def start(self, build, names):
+        def work():
+            if set_up(build) is None:
+                targets = executables(build, "tests")
+                run(["nice", "ninja", "-C", build.directory, f"-j{JOBS}", "-k0",
+                     *(targets[name] for name in names if name in targets)], deadline=3600)
+        self.thread = threading.Thread(target=work)
+        self.thread.start()
+
+    def wait(self):
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
 
 
 def compile_targets(build, targets):

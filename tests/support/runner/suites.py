@@ -8,7 +8,7 @@ import tempfile
 
 import lists
 from builds import compile_targets, executables, set_up
-from place import HAS_SUDO, IS_ROOT, SOURCE, keep_log, run
+from place import HAS_SUDO, IS_ROOT, JOBS, SOURCE, keep_log, run
 from programs import build_examples
 from report import FAILED, PASSED, SKIPPED
 
@@ -18,12 +18,13 @@ UNPRIVILEGED = ("base", "model", "detail")
 DEADLINE = {"gcc": 900, "asan": 1500, "tsan": 1500}
 
 
-def run_suites(build, report):
-    names = build.suites or (*lists.suites(), "odr")
-    chosen = {name: arguments for name in names if (arguments := choose(report, build, name)) is not None}
+def run_suites(build, report, ahead, after=None):
+    """`after` is the build whose turn comes then: where it has the same to do, it is compiled meanwhile."""
+    chosen = chosen_suites(build, report)
     if not chosen:
         return
     report.stage(f"build {build.name}: {' '.join(chosen)}")
+    ahead.wait()
     failure = set_up(build)
     if failure is not None:
         report.add(FAILED, f"{build.name}/configure", failure.why, failure.log)
@@ -38,9 +39,17 @@ def run_suites(build, report):
     for target, outcome in failed.items():
         report.add(FAILED, f"{build.name}/build {target}", outcome.why, outcome.log)
         keep_log(f"{build.name}/build {target}", outcome.log)
+    if after is not None and JOBS > 1:
+        ahead.start(after, chosen_suites(after, report))
     for name, arguments in chosen.items():
         if targets[name] not in failed:
             run_program(build, name, targets[name], arguments, report)
+
+
+def chosen_suites(build, report):
+    """doctest's arguments by suite, for those of a build that the pattern takes in."""
+    names = build.suites or (*lists.suites(), "odr")
+    return {name: arguments for name in names if (arguments := choose(report, build, name)) is not None}
 
 
 def run_program(build, name, target, arguments, report):
