@@ -83,6 +83,7 @@ TEST_CASE("uri: what is not one is refused") {
     CHECK(fetch::parse_uri(bad).status().code() == absl::StatusCode::kInvalidArgument);
   }
   CHECK(!fetch::parse_uri(std::string_view("http://h/\0x", 11)).ok());
+  CHECK(!fetch::parse_uri(std::string_view("http://[::1\0evil]/", 18)).ok());
   CHECK(!fetch::parse_uri("http://h/" + std::string(fetch::longest_uri, 'a')).ok());
 }
 
@@ -126,6 +127,17 @@ TEST_CASE("uri: references are resolved as RFC 3986 section 5.4 lists them") {
   CHECK(resolved("1:x").find("misspelt") != std::string::npos);
   CHECK(resolved("///x").find("no host") != std::string::npos);
   CHECK(resolved("/a b").find("path") != std::string::npos);
+}
+
+TEST_CASE("uri: no path becomes a host when it is written down") {
+  const auto base = fetch::parse_uri("file:/a/b");
+  for (const char* const bad : {"/..//evil/x", "/.//evil", "..//..//evil"}) {
+    CAPTURE(bad);
+    const auto out = fetch::resolve(*base, bad);
+    CHECK(mortise::message(out.status()).find("no host") != std::string_view::npos);
+  }
+  const auto with_host = fetch::resolve(*fetch::parse_uri("http://h/a"), "/..//x");
+  CHECK(fetch::to_string(*with_host) == "http://h//x");
 }
 
 TEST_CASE("uri: an origin is scheme, host and port") {

@@ -125,7 +125,9 @@ inline absl::Status take_authority(std::string_view text, uri& into) {
     end = text.find(']');
     if (end == std::string_view::npos) return bad_uri("'[' without ']' in the host");
     in6_addr address{};
-    if (::inet_pton(AF_INET6, std::string(text.substr(1, end - 1)).c_str(), &address) != 1)
+    const std::string inner(text.substr(1, end - 1));
+    // A zero byte would end the text for inet_pton, and what is behind it would be believed.
+    if (inner.find('\0') != std::string::npos || ::inet_pton(AF_INET6, inner.c_str(), &address) != 1)
       return bad_uri("host in brackets is not an IPv6 address");
     ++end;
     if (end < text.size() && text[end] != ':') return bad_uri("something between ']' and the port");
@@ -177,6 +179,8 @@ inline absl::Status take_rest(std::string_view text, uri& into) {
 inline absl::Status check_whole(const uri& of) {
   const bool web = of.scheme == "http" || of.scheme == "https";
   if (web && of.host.value_or("").empty()) return bad_uri("no host");
+  // In writing it would begin with a host. What was parsed never does so, what dots were taken out of may.
+  if (!of.host && of.path.starts_with("//")) return bad_uri("path begins with '//' where there is no host");
   return absl::OkStatus();
 }
 
