@@ -64,6 +64,10 @@ TEST_CASE("reference: the familiar form leaves out what is understood") {
   CHECK(reference::parse("docker.io/user/app")->familiar() == "user/app:latest");
   CHECK(reference::parse("docker.io/library/a/b")->familiar() == "library/a/b:latest");
   CHECK(reference::parse("quay.io/library/app")->familiar() == "quay.io/library/app:latest");
+  // Left out, it would be a registry's name or an image ID.
+  CHECK(reference::parse("docker.io/localhost/app")->familiar() == "docker.io/localhost/app:latest");
+  CHECK(reference::parse("docker.io/a.b/app")->familiar() == "docker.io/a.b/app:latest");
+  CHECK(reference::parse("docker.io/library/" + hex)->familiar() == "docker.io/library/" + hex + ":latest");
 }
 
 TEST_CASE("reference: repositories are components of lower-case words and their joints") {

@@ -129,12 +129,14 @@ class repository_name {
   [[nodiscard]] const std::string& registry() const { return registry_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string text() const { return concat(registry_, '/', path_); }
-  /// As users write it: docker.io and its library/ left out.
+  /// As users write it: docker.io and its library/ left out, where what is left still means the same.
   [[nodiscard]] std::string familiar() const {
     if (registry_ != default_registry) return text();
     constexpr std::string_view library = "library/";
     const bool official = path_.starts_with(library) && path_.find('/', library.size()) == std::string::npos;
-    return official ? path_.substr(library.size()) : path_;
+    std::string out = official ? path_.substr(library.size()) : path_;
+    const auto again = parse(out);
+    return again.ok() && *again == *this ? out : text();
   }
   auto operator<=>(const repository_name&) const = default;
 
