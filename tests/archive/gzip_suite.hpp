@@ -57,6 +57,13 @@ void gzip_suite() {
     for (const std::size_t in : {1U, 2U, 11U, 25U, 100U}) CHECK(*unpacked<Reader>(member + member, in) == "namednamed");
     CHECK(failure_of<Reader>(header) == "decompress gzip: it is truncated");
   }
+  SUBCASE("a header with flags that nobody has given a meaning") {
+    for (const char flag : {'\x20', '\x40', '\x80'}) {
+      std::string blob = gzip(text);
+      blob[3] = static_cast<char>(blob[3] | flag);
+      for (const std::size_t in : {1U, 11U, 1U << 20}) CHECK_FALSE(unpacked<Reader>(blob, in).ok());
+    }
+  }
   SUBCASE("what ends too early") {
     const std::string blob = gzip(text);
     for (const std::size_t size : {blob.size() - 1, blob.size() - 8, blob.size() - 9, blob.size() / 2, std::size_t{12},

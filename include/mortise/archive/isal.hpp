@@ -53,10 +53,13 @@ class isal_decoder {
     if (in_header_) {
       const int code = ::isal_read_gzip_header(state_.get(), &header_);
       if (code != ISAL_DECOMP_OK) return code;
+      if ((header_.flags & reserved_flags) != 0) return ISAL_INVALID_WRAPPER;  // as zlib does, and RFC 1952 asks
       in_header_ = false;
     }
     return ::isal_inflate(state_.get());
   }
+
+  static constexpr std::uint32_t reserved_flags = 0xe0;
 
   static std::uint32_t clamp(std::size_t size) {
     return static_cast<std::uint32_t>(std::min<std::size_t>(size, std::numeric_limits<std::uint32_t>::max()));
