@@ -10,6 +10,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "lint"))  # li
 from builds import BUILDS, Ahead
 from checks import run_checks
 from consume import run_consumers
+from fuzz import run_fuzz
 from place import HAS_SUDO, IS_ROOT, SOURCE, run
 from programs import run_programs
 from report import FAILED, Report
@@ -47,6 +48,7 @@ def main():
         if build.name == "gcc":
             run_checks(report)
             run_consumers(report)
+            run_fuzz(report)
     ahead.wait()
     if options.ci:
         run_style(report)
