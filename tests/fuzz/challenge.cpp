@@ -39,6 +39,13 @@ bool same(const challenge& left, const challenge& right) {
   return left.scheme == right.scheme && left.token68 == right.token68 && left.parameters == right.parameters;
 }
 
+/// Written again, so as not to ask the code under test whether it is right.
+bool is_related(const std::string& realm, const std::string& registry) {
+  const bool below = realm.ends_with(concat('.', registry));
+  const bool above = registry.ends_with(concat('.', realm)) && realm.find('.') != std::string::npos;
+  return realm == registry || below || above;
+}
+
 /// Asked by a registry of the network, with credentials for it.
 void check_answer(const endpoint& at, const demand& asked) {
   const credential mine{"me", secret(password), secret(password), {}};
@@ -52,7 +59,7 @@ void check_answer(const endpoint& at, const demand& asked) {
   const url& realm = token->request.realm;
   const std::string address = token->request.address().text();
   fuzz::require(realm.secure(), "a password goes over TLS only", address);
-  fuzz::require(may_send_credentials(realm, at.base), "a password goes to no stranger", address);
+  fuzz::require(is_related(realm.host(), at.base.host()), "a password goes to no stranger", address);
   fuzz::require(address.find(password) == std::string::npos, "a password is in no address", address);
   fuzz::require(url::parse(address).ok(), "the token server's address is one", address);
   for (const std::string& scope : token->request.scopes.texts())

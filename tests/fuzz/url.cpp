@@ -21,8 +21,7 @@ void check_url(const url& from) {
   const auto again = url::parse(text);
   fuzz::require(again.ok() && *again == from, "an address survives being written", text);
   fuzz::require(from.target().front() == '/', "a target begins with a slash", text);
-  fuzz::require(from.text().find('@') == std::string::npos || from.origin().find('@') == std::string::npos,
-                "an address has no user", text);
+  fuzz::require(from.origin().find('@') == std::string::npos, "an address has no user", text);
 }
 
 void check_realm_of(std::string_view input, const url& registry) {
