@@ -16,7 +16,7 @@ namespace {
 
 using namespace mortise;
 
-constexpr archive::limits caps{.unpacked = 1_MiB, .zstd_window_log = 23};
+constexpr archive::limits caps{.unpacked = 128_KiB, .zstd_window_log = 23};
 
 struct outcome {
   std::string text;
