@@ -41,6 +41,9 @@ TEST_CASE("errors: what registries say") {
   CHECK(said(502, "<html>Bad Gateway</html>") ==
         "pull docker.io/library/x: the server's server failed, status 502 (try again)");
   CHECK(said(418, "") == "pull docker.io/library/x: status 418");
+  CHECK(said(400, one("SOME_OTHER_CODE", "It may not be. \\n")) ==
+        "pull docker.io/library/x: some other code: It may not be");
+  CHECK(said(418, one("", "...")) == "pull docker.io/library/x: status 418");
   const auto parsed = parse_errors(R"({"errors":[{"code":"A","message":"b","detail":"c"}]})");
   REQUIRE(parsed.size() == 1);
   CHECK(parsed[0].detail == "c");

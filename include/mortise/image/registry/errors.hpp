@@ -101,12 +101,18 @@ inline absl::StatusCode code_of(unsigned status) {
   }
 }
 
+/// A stranger's text as a part of a message, which has no period at its end.
+inline std::string shown(std::string_view text, std::size_t limit) {
+  const std::size_t end = text.find_last_not_of(". \t\r\n");
+  return printable(text.substr(0, end == std::string_view::npos ? 0 : end + 1), limit);
+}
+
 /// "MANIFEST_UNKNOWN" in words; the code is a stranger's, and so are its words.
 inline std::string words_of(const api_error& from) {
   const error_meaning* const known = meaning_of(error_meanings, from.code);
-  std::string out = known != nullptr ? std::string(known->words) : printable(model::detail::lower_case(from.code), 64);
+  std::string out = known != nullptr ? std::string(known->words) : shown(model::detail::lower_case(from.code), 64);
   std::replace(out.begin(), out.end(), '_', ' ');
-  std::string said = printable(from.message, 200);
+  std::string said = shown(from.message, 200);
   const std::string lower = model::detail::lower_case(said);
   if (out.empty()) return said;
   // Most registries repeat the code in words, at the front if with more behind it.
@@ -144,16 +150,14 @@ inline std::vector<api_error> parse_errors(std::string_view body) {
 inline absl::Status response_error(std::string_view action, unsigned status, std::string_view body) {
   const auto errors = parse_errors(body);
   const auto* const by_status = detail::meaning_of(detail::status_meanings, std::to_string(status));
-  std::string text;
+  std::string text = errors.empty() ? std::string() : detail::words_of(errors.front());
   std::string_view remedy = by_status != nullptr ? by_status->remedy : std::string_view();
-  if (errors.empty()) {
+  if (text.empty()) {  // or of nothing but periods
     text = by_status != nullptr ? concat(by_status->words, ", status ", status) : concat("status ", status);
-  } else {
-    text = detail::words_of(errors.front());
-    if (const auto* const known = detail::meaning_of(detail::error_meanings, errors.front().code))
-      remedy = known->remedy;
-    if (errors.size() > 1) append(text, ", and ", errors.size() - 1, " more");
+  } else if (const auto* const known = detail::meaning_of(detail::error_meanings, errors.front().code)) {
+    remedy = known->remedy;
   }
+  if (errors.size() > 1) append(text, ", and ", errors.size() - 1, " more");
   const std::string_view open = remedy.empty() ? "" : " (";
   const std::string_view close = remedy.empty() ? "" : ")";
   return error(detail::code_of(status), concat(action, ": ", text, open, remedy, close));
