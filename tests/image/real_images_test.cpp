@@ -11,21 +11,14 @@
 #include <string>
 #include <string_view>
 #include <support/place.hpp>
+#include <support/script.hpp>
 #include <support/skip.hpp>
 
 using mortise::message;
+using support::run_script;
 using support::store_fixture;
 
 namespace {
-
-/// Runs a shell script in `directory`; its output is shown only if it fails.
-bool run(const std::string& directory, const std::string& script) {
-  support::write_file(directory + "/script", "set -e\ncd '" + directory + "'\n" + script);
-  const bool worked = std::system(("sh '" + directory + "/script' >'" + directory + "/output' 2>&1").c_str()) == 0;
-  INFO(support::read_file(directory + "/output"));
-  CHECK(worked);
-  return worked;
-}
 
 bool missing_tools() {
   return support::missing_root() || support::missing_program("umoci") || support::missing_program("skopeo") ||
@@ -34,7 +27,7 @@ bool missing_tools() {
 
 /// What overlayfs shows of the image we unpack against what umoci unpacks of it.
 std::string against_umoci(const std::string& place, const std::string& layout, const std::string& tag) {
-  if (!run(place, mortise::concat("rm -rf bundle; umoci unpack --image '", layout, ":", tag, "' bundle")))
+  if (!run_script(place, mortise::concat("rm -rf bundle; umoci unpack --image '", layout, ":", tag, "' bundle")))
     return "umoci failed";
   const auto image = support::provide(place + "/store", mortise::concat("oci:", layout, ":", tag));
   if (!image.ok()) return std::string(message(image.status()));
@@ -71,7 +64,7 @@ TEST_CASE("real images: a static-binary image of umoci's, by umoci and through s
   if (missing_tools()) return;
   store_fixture here;
   const std::string at = here.place.path();
-  REQUIRE(run(at, mortise::concat("rm -rf oci\n", small_image, R"sh(
+  REQUIRE(run_script(at, mortise::concat("rm -rf oci\n", small_image, R"sh(
 skopeo copy -q oci:oci:base docker-archive:docker.tar:example.com/small:1
 skopeo copy -q oci:oci:base oci-archive:oci.tar:base
 skopeo copy -q --dest-compress-format zstd --dest-compress oci:oci:base oci:zstd:base
@@ -97,7 +90,7 @@ TEST_CASE("real images: twenty layers with whiteouts, hard links and replaced ki
   if (missing_tools()) return;
   store_fixture here;
   const std::string at = here.place.path();
-  REQUIRE(run(at, mortise::concat("rm -rf oci\n", small_image, R"sh(
+  REQUIRE(run_script(at, mortise::concat("rm -rf oci\n", small_image, R"sh(
 umoci unpack --image oci:base work; cd work/rootfs
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do
   mkdir -p d$i/sub; echo $i >d$i/sub/file; ln d$i/sub/file d$i/hard; ln -s sub/file d$i/soft
@@ -123,7 +116,7 @@ TEST_CASE("real images: buildah's, in OCI's and in Docker's form") {
   if (missing_tools() || support::missing_program("buildah")) return;
   store_fixture here;
   const std::string at = here.place.path();
-  REQUIRE(run(at, mortise::concat(own_buildah, R"sh(
+  REQUIRE(run_script(at, mortise::concat(own_buildah, R"sh(
 container=$(b from scratch)
 b copy -q $container "$(command -v busybox)" /bin/busybox
 b config --cmd /bin/busybox --label a=b --arch amd64 $container
@@ -143,7 +136,7 @@ TEST_CASE("real images: an index of buildah's for two platforms, nested in its l
   if (missing_tools() || support::missing_program("buildah")) return;
   store_fixture here;
   const std::string at = here.place.path();
-  REQUIRE(run(at, mortise::concat(own_buildah, R"sh(
+  REQUIRE(run_script(at, mortise::concat(own_buildah, R"sh(
 b manifest create many
 for arch in amd64 arm64; do
   container=$(b from --arch $arch scratch)
@@ -182,7 +175,7 @@ TEST_CASE("real images: a Debian root of mmdebstrap's") {
   }
   store_fixture here;
   const std::string at = here.place.path();
-  REQUIRE(run(
+  REQUIRE(run_script(
       at,
       mortise::concat(
           "rm -rf oci; umoci init --layout oci; umoci new --image oci:debian; umoci raw add-layer --image oci:debian '",
