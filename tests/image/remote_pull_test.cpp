@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <image/remote_source.hpp>
@@ -173,6 +174,20 @@ TEST_CASE("remote pull: wrong bytes are never unpacked; another place is asked w
   CHECK(said.find("unpack layer ") != std::string::npos);
   CHECK(here.count("layers/overlay") + here.count("chains/overlay") == 0);
   CHECK(here.count("images") == 0);
+  here.source.how->has_another = true;
+  here.source.how->distrusted = 0;
+  REQUIRE(here.provide() == "");
+  CHECK(here.is_right());
+}
+
+TEST_CASE("remote pull: bytes that cannot even be unpacked are the place's fault, not the image's") {
+  if (support::missing_root()) return;
+  scene here;
+  here.source.how->alter = [](std::uint64_t, std::span<std::byte> bytes) {
+    std::fill(bytes.begin(), bytes.end(), std::byte{'x'});
+  };
+  here.source.how->pause = std::chrono::milliseconds(2);  // the layer fails long before all of its blob is there
+  CHECK(here.provide().find("verify blob sha256:") != std::string::npos);
   here.source.how->has_another = true;
   here.source.how->distrusted = 0;
   REQUIRE(here.provide() == "");

@@ -252,9 +252,18 @@ class layer_pull {
     return record;
   }
 
+  /// Bytes that cannot be unpacked may not be the blob's at all: then that is the failure, and may be mended.
+  absl::StatusOr<archive::applied> unpack(std::size_t which, int root, lower_trees& below) {
+    auto applied = unpack_stream(which, root, below);
+    if (applied.ok() || fetches_ == nullptr || !check_wanted().ok()) return applied;
+    const absl::Status blob = drain(*fetches_->at(which).follow([this] { return check_wanted(); }));
+    if (absl::IsDataLoss(blob)) return blob;
+    return applied;
+  }
+
   /// One pass: blob, its digest and size, decompression, diff ID, files. A layer that lies there plain has
   /// one digest for both, and is hashed once. What is fetched is verified by who fetches it.
-  absl::StatusOr<archive::applied> unpack(std::size_t which, int root, lower_trees& below) {
+  absl::StatusOr<archive::applied> unpack_stream(std::size_t which, int root, lower_trees& below) {
     const std::size_t at = missing_[which];
     std::atomic<bool> given_up = false;  // whoever reads ahead must not wait for a blob that is no use any more
     MORTISE_ASSIGN_OR_RETURN(const auto opened, open(which, given_up));

@@ -41,6 +41,8 @@ class registry_origin final : public origin {
   registry_origin(std::unique_ptr<distribution::client<Http>> from, std::string scratch)
       : client_(std::move(from)), scratch_(std::move(scratch)) {}
 
+  void heed(const std::atomic<bool>* cancelled) override { client_->heed(cancelled); }
+
   absl::StatusOr<std::vector<model::descriptor>> roots() override {
     MORTISE_ASSIGN_OR_RETURN(model::descriptor found, client_->find_manifest());
     if (role_of(found.type) != role::schema_1) return std::vector<model::descriptor>{std::move(found)};

@@ -28,6 +28,10 @@ class origin {
   origin& operator=(const origin&) = delete;
   virtual ~origin() = default;
 
+  /// From now on `roots` and `open_blob` end with CANCELLED soon after the flag is set, by any thread, if they ask
+  /// somebody; the flag outlives them. Null: they do not.
+  virtual void heed(const std::atomic<bool>* /*cancelled*/) {}
+
   /// What the location names: one manifest or index. Several are alternatives for different platforms.
   /// Fails with NOT_FOUND, listing what there is, where the location's tag does not exist.
   virtual absl::StatusOr<std::vector<model::descriptor>> roots() = 0;

@@ -227,6 +227,7 @@ class store {
     if (options.refresh == refresh::never)
       return error(absl::StatusCode::kNotFound,
                    concat("it is not in the store for ", platform.text(), " (pull it first)"));
+    from.opened->heed(options.cancelled);
     MORTISE_ASSIGN_OR_RETURN(auto image, resolve(*from.opened, platform));
     MORTISE_ASSIGN_OR_RETURN(auto held, keep(image.manifest, image.config.text));
     MORTISE_ASSIGN_OR_RETURN(auto layers,
@@ -237,6 +238,7 @@ class store {
 
   absl::StatusOr<artifact> fetch_from(const found_origin& from, const provide_options& options) {
     const model::platform platform = options.platform ? *options.platform : model::host_platform();
+    from.opened->heed(options.cancelled);
     MORTISE_ASSIGN_OR_RETURN(auto root, resolve_artifact(*from.opened, platform));
     const auto part = [this](const model::descriptor& each) {
       return artifact_part{each, concat(path(), '/', store_directory::blob_name(each.digest))};

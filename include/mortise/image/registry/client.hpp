@@ -51,6 +51,9 @@ class client {
 
   [[nodiscard]] const model::reference& of() const { return of_; }
 
+  /// What is asked from now on without a flag of its own ends soon after this one is set, in place of the options'.
+  void heed(const std::atomic<bool>* cancelled) { servers_.heed(cancelled); }
+
   /// What the reference names: asked for by HEAD where that says enough, else with its content in `data`.
   /// Fails with NOT_FOUND, UNAUTHENTICATED, PERMISSION_DENIED, RESOURCE_EXHAUSTED (429), each with its remedy;
   /// DATA_LOSS where what came is not what was asked for.

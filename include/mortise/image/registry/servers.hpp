@@ -40,6 +40,8 @@ class server {
 
   /// Runs a call with this server's credentials. Refusals come back as answers.
   absl::StatusOr<fetch::answer> run(fetch::call& call, fetch::sink& into) {
+    const std::atomic<bool>* const heeded = cancelled;
+    if (heeded != nullptr && call.cancelled == shared_->options.cancelled) call.cancelled = heeded;
     session_guard<Http> guard(login_, call.to, call.cancelled);
     call.who = &guard;
     // Where another server stands in for one that is not there, waiting for it is a waste.
@@ -58,7 +60,8 @@ class server {
 
  public:
   const std::size_t index;
-  bool has_stand_in = false;  ///< the next one is for when this is unreachable
+  std::atomic<const std::atomic<bool>*> cancelled = nullptr;  ///< of calls without a flag of their own
+  bool has_stand_in = false;                                  ///< the next one is for when this is unreachable
   std::atomic<bool> unreachable = false;
   std::atomic<bool> passed_over = false;  ///< it failed, and there are others
 };
@@ -70,6 +73,11 @@ class servers {
     for (endpoint& each : at) all_.push_back(std::make_unique<server<Http>>(shared, std::move(each), all_.size()));
     for (std::size_t each = 0; each + 1 < all_.size(); ++each)
       all_[each]->has_stand_in = all_[each + 1]->at().only_if_unreachable;
+  }
+
+  /// The flag of calls without one of their own.
+  void heed(const std::atomic<bool>* cancelled) {
+    for (const auto& each : all_) each->cancelled = cancelled;
   }
 
   /// The one asked last: the registry itself, unless only mirrors are asked.
