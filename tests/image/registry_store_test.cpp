@@ -55,7 +55,7 @@ struct scene {
   support::layout_builder layout{place / "oci"};
   support::real_registry server;
   std::string directory = place / "store";
-  support::test_layer large = gzip_layer(tar_builder().directory("./").file("large", noise(40 << 20)).text());
+  support::test_layer large = support::plain_layer(tar_builder().directory("./").file("large", noise(40 << 20)).text());
   std::string manifest;
 
   scene() {
