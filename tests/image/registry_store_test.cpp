@@ -64,8 +64,9 @@ struct scene {
     manifest =
         layout.write_image({gzip_layer(tar_builder().directory("./").directory("d/", 0711).file("d/gone").text()),
                             large, gzip_layer(top.text())});
-    REQUIRE(support::run_script(place.path(), concat("skopeo copy -q --dest-tls-verify=false oci:oci:latest docker://",
-                                                     server.host(), "/app:1")));
+    REQUIRE(support::run_script(
+        place.path(), concat("skopeo copy -q --preserve-digests --dest-tls-verify=false oci:oci:latest docker://",
+                             server.host(), "/app:1")));
   }
   absl::StatusOr<mortise::model::image> provide(const std::string& host,
                                                 const mortise::image::provide_options& options = {}) const {
