@@ -113,7 +113,7 @@ TEST_CASE("registry store: killed again and again behind a slow proxy, it ends w
   const scene here;
   const support::real_nginx slow(concat("server {\n  listen 127.0.0.1:PORT;\n  location / { proxy_pass http://",
                                         here.server.host(),
-                                        "; proxy_set_header Host $http_host; limit_rate 20m; }\n}"));
+                                        "; proxy_set_header Host $http_host; limit_rate 8m; }\n}"));
   std::uint64_t last = 0;
   for (int round = 0; round < 6; ++round) {
     const pid_t child = ::fork();
