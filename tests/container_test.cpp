@@ -241,3 +241,23 @@ TEST_CASE("container: programs that share images and roots may choose the same i
   CHECK(box->destroy().ok());
   CHECK(left_in(place) == "");
 }
+
+TEST_CASE("container: the image that was found may change what is asked of the isolators, or be refused") {
+  if (support::missing_root() || support::missing_program("busybox")) return;
+  const boxes::scene place;
+  plain_box::launch_options options;
+  options.with.set(mortise::isolate::uts_namespace::hostname("asked"));
+  std::string seen;
+  options.adjust = [&seen](const mortise::model::image& image, plain_box::settings& with) {
+    seen = image.location;
+    with.set(mortise::isolate::uts_namespace::hostname("adjusted"));
+    return absl::OkStatus();
+  };
+  CHECK(run_script(place, "hostname", options).text == "adjusted\n");
+  CHECK(seen == place.image());
+  options.adjust = [](const mortise::model::image&, plain_box::settings&) {
+    return absl::FailedPreconditionError("not this image");
+  };
+  CHECK(run_script(place, "hostname", options).message() == "not this image");
+  CHECK(left_in(place) == "");
+}

@@ -44,8 +44,12 @@ struct options {
   std::optional<std::uint64_t> pids;
   std::optional<mortise::container_id> name;
   std::optional<mortise::model::platform> platform;
-  std::string store;  ///< absolute; empty for the default
-  bool copy = false;  ///< the backend, instead of overlay
+  std::string store;                      ///< absolute; empty for the default
+  std::vector<std::string> aci_prefixes;  ///< where Appc images are looked for; empty for https and their own hosts
+  std::string aci_keys;                   ///< a directory of keys for Appc images; empty asks for no signature
+  bool aci_http = false;                  ///< plain HTTP is good enough for Appc images
+  bool strict_isolators = false;          ///< an Appc image whose isolators cannot all be enforced is refused
+  bool copy = false;                      ///< the backend, instead of overlay
   bool rootless = false;
   bool read_only = false;
   bool quiet = false;
@@ -166,6 +170,21 @@ inline constexpr option all_options[] = {
        to.store = detail::absolute(value);
        return absl::OkStatus();
      }},
+    {"aci-prefix", 0, "URL", "look for Appc images behind this, as in file:///srv/aci/; may be repeated",
+     [](options& to, std::string_view value) {
+       if (value.find(':') == std::string_view::npos) return detail::refuse(value, "the beginning of a URL");
+       to.aci_prefixes.emplace_back(value);
+       return absl::OkStatus();
+     }},
+    {"aci-keys", 0, "DIR", "run Appc images only if a key in DIR/root.d or DIR/prefix.d/NAME signed them",
+     [](options& to, std::string_view value) {
+       if (value.empty()) return detail::refuse(value, "a directory");
+       to.aci_keys = detail::absolute(value);
+       return absl::OkStatus();
+     }},
+    {"aci-http", 0, "", "fetch Appc images by plain HTTP too", turn_on<&options::aci_http>},
+    {"strict-isolators", 0, "", "refuse an Appc image with an isolator that would be ignored",
+     turn_on<&options::strict_isolators>},
     {"platform", 0, "P", "choose this platform of the image, as in linux/arm64",
      [](options& to, std::string_view value) {
        MORTISE_ASSIGN_OR_RETURN(to.platform, mortise::model::parse_platform(value));

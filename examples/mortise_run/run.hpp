@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <mortise/container.hpp>
+#include <mortise/isolate/capabilities.hpp>
 #include <mortise/isolate/cgroup.hpp>
 #include <mortise/isolate/cpu.hpp>
 #include <mortise/isolate/memory.hpp>
@@ -55,6 +56,7 @@ template <class Rootfs, class Isolators>
 class runner {
   using container = mortise::basic_container<images, Rootfs, mortise::launch::clone, run_observer, Isolators>;
   using host = typename container::host;
+  using settings_type = typename container::settings;
 
  public:
   static absl::StatusOr<int> run(const options& what, signal_relay& signals) {
@@ -63,6 +65,9 @@ class runner {
     names_of<Isolators>::add_to(isolation);
     place.observer().describe(progress_view::style_for(what.quiet), what.image, std::string(Rootfs::name), isolation);
     place.observer().tell(signals);
+    if (what.image.starts_with("aci:") || what.image.starts_with("appc:"))
+      MORTISE_RETURN_IF_ERROR(place.store().look_in(
+          {what.aci_prefixes, what.aci_keys, what.aci_http, what.platform, &signals.cancelled()}));
     MORTISE_ASSIGN_OR_RETURN(container box, place.launch(launch_options(what, signals)));
     const bool goes_on = signals.forward_to(box.pidfd());
     const auto ended = goes_on ? box.wait() : absl::CancelledError("");
@@ -94,13 +99,37 @@ class runner {
             .working_directory = what.working_directory,
             .user = what.user,
             .with = settings(what),
+            .adjust = [&what](const mortise::model::image& image,
+                              settings_type& with) { return hold_to_isolators(what, image.config, with); },
             .id = what.name,
             .platform = what.platform,
             .cancelled = &signals.cancelled()};
   }
 
-  static typename container::settings settings(const options& what) {
-    typename container::settings out;
+  /// Holds an Appc image to the isolators that it asks for, unless an option says otherwise, and says how far.
+  static absl::Status hold_to_isolators(const options& what, const mortise::model::image_config& image,
+                                        settings_type& with) {
+    MORTISE_ASSIGN_OR_RETURN(const auto wished, enforce(image, isolate::default_capabilities.bits()));
+    for (const auto& each : wished.reports) {
+      const bool decided =
+          (each.name == "resource/memory" && what.memory) || (each.name == "resource/cpu" && what.cpus);
+      const std::string text = decided ? mortise::concat(each.name, " is adjusted: an option decides") : each.text();
+      if (!what.quiet) std::fprintf(stderr, "mortise-run: isolator %s\n", text.c_str());
+    }
+    if (what.strict_isolators && wished.ignores_any())
+      return mortise::error(absl::StatusCode::kFailedPrecondition,
+                            "hold image to its isolators: not all can be enforced (leave out --strict-isolators)");
+    if (wished.memory && !what.memory) with.set(isolate::memory::limit(*wished.memory));
+    if (wished.memory_reservation && !what.memory) with.set(isolate::memory::reservation(*wished.memory_reservation));
+    if (wished.cpus && !what.cpus) with.set(isolate::cpu::cpus(*wished.cpus));
+    if (wished.cpu_shares) with.set(isolate::cpu::weight(isolate::cpu::weight_of(*wished.cpu_shares)));
+    if (wished.capabilities)
+      with.set(isolate::capabilities::keep(isolate::capability_set::from_bits(*wished.capabilities)));
+    return absl::OkStatus();
+  }
+
+  static settings_type settings(const options& what) {
+    settings_type out;
     out.set(isolate::read_only_root::enable(what.read_only));
     if (what.memory) out.set(isolate::memory::limit(*what.memory));
     if (what.cpus) out.set(isolate::cpu::cpus(*what.cpus));

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mortise/base/id.hpp>
 #include <mortise/base/status.hpp>
@@ -69,9 +70,12 @@ class basic_container {
     std::optional<std::vector<std::string>> entrypoint{};  ///< in place of the image's Entrypoint
     std::vector<std::string> env{};                        ///< NAME=VALUE, over the image's
     std::string working_directory{};
-    std::string user{};                            ///< "user", "uid", "user:group" or "uid:gid"
-    std::array<launch::stream, 3> stdio{};         ///< standard input, output and error; inherited
-    settings with{};                               ///< what is asked of the isolators
+    std::string user{};                     ///< "user", "uid", "user:group" or "uid:gid"
+    std::array<launch::stream, 3> stdio{};  ///< standard input, output and error; inherited
+    settings with{};                        ///< what is asked of the isolators
+    /// Called once the image is there and before anything is made for it: adds what the image itself asks for to the
+    /// settings, or refuses the image by failing. An image's word alone changes nothing.
+    std::function<absl::Status(const model::image&, settings&)> adjust{};
     std::optional<container_id> id{};              ///< random without
     std::optional<model::platform> platform{};     ///< the host's without
     const std::atomic<bool>* cancelled = nullptr;  ///< ends the making ready of the image
@@ -264,10 +268,12 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
   absl::StatusOr<basic_container> launch(const launch_options& options) {
     const container_id id = options.id.value_or(container_id::random());
     MORTISE_ASSIGN_OR_RETURN(model::image image, fetch(id, options));
+    settings with = options.with;
+    if (options.adjust) MORTISE_RETURN_IF_ERROR(options.adjust(image, with));
     auto parts = std::make_unique<struct parts>(shared_, id, std::move(image));
     model::plan plan;
     absl::Status status = parts->provision(plan);
-    if (status.ok()) status = parts->prepare(plan, options.with);
+    if (status.ok()) status = parts->prepare(plan, with);
     if (status.ok()) status = parts->spawn(plan, options);
     if (!status.ok()) return annotate(status, concat("launch container '", id.text(), '\''));
     return basic_container(std::move(parts));
@@ -277,7 +283,7 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
   absl::StatusOr<model::image> fetch(const container_id& id, const launch_options& options) {
     shared_->observer.begin(id, step::fetch);
     auto image = shared_->store.template provide<layer_format>(
-        options.image, image::provide_options{options.platform, 0, options.cancelled},
+        options.image, image::provide_options{.platform = options.platform, .cancelled = options.cancelled},
         [&](const image::progress& how) { shared_->observer.progress(id, how); });
     shared_->observer.end(id, step::fetch, image.status());
     return image;

@@ -4,7 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <archive/pack.hpp>
+#include <archive/pack_more.hpp>
 #include <digest/memory_reader.hpp>
+#include <mortise/archive/bzip2.hpp>
+#include <mortise/archive/xz.hpp>
 #include <mortise/digest/openssl.hpp>
 #include <mortise/digest/verifying_reader.hpp>
 #include <string>
@@ -105,4 +108,24 @@ TEST_CASE("the compressed bytes are read to their end, so that both digests are 
     verifying plain(**stream, mortise::digest::of(text), std::nullopt, "layer");
     CHECK(plain.drain().ok() == right);
   }
+}
+
+TEST_CASE("archive::decompress reads what it is given decoders for, within the same limits") {
+  using mortise::archive::bzip2_decoder;
+  using mortise::archive::xz_decoder;
+  const std::string text = support::sample_text(100'000);
+  const auto read = [](const std::string& blob, const limits& caps = {}) -> absl::StatusOr<std::string> {
+    memory_reader source(blob, 1000);
+    MORTISE_ASSIGN_OR_RETURN(const auto stream, (decompress<bzip2_decoder, xz_decoder>(source, caps)));
+    return support::read_whole(*stream);
+  };
+  for (const std::string& blob :
+       {text, support::gzip(text), support::zstd(text), support::bzip2(text), support::xz(text)})
+    CHECK(*read(blob) == text);
+  const std::string zeros(3'000'000, '\0');
+  for (const std::string& blob : {support::bzip2(zeros), support::xz(zeros)})
+    CHECK(read(blob, {.unpacked = 2_MiB}).status().code() == absl::StatusCode::kResourceExhausted);
+  CHECK(read(support::xz(text), {.xz_memory = 1_MiB}).status().code() == absl::StatusCode::kResourceExhausted);
+  CHECK(message(read("LZIP\x01").status()) ==
+        "decompress layer: it is packed with lzip (layers are bzip2, xz, gzip, zstd or plain tar)");
 }

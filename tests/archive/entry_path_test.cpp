@@ -49,3 +49,15 @@ TEST_CASE("names that lead out or are too long are refused") {
   CHECK(spelled(deep + "d") == "its name is more directories deep than the 256 allowed");
   CHECK(entry_path::parse(deep + "d", limits{}).status().code() == absl::StatusCode::kResourceExhausted);
 }
+
+TEST_CASE("archive::entry_path is seen from a directory above it") {
+  const auto below = [](std::string_view path, std::string_view directory) {
+    const auto seen = entry_path::parse(path, {})->below(directory);
+    return seen ? "/" + seen->text() : std::string("none");
+  };
+  CHECK(below("rootfs/usr/bin", "rootfs") == "/usr/bin");
+  CHECK(below("./rootfs//a/", "rootfs") == "/a");
+  CHECK(below("rootfs", "rootfs") == "/");
+  for (const char* const other : {"", "rootfsx", "rootfsx/a", "root", "a/rootfs", "manifest"})
+    CHECK(below(other, "rootfs") == "none");
+}

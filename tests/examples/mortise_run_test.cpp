@@ -264,7 +264,9 @@ TEST_CASE("mortise-run: wrong images and wrong wishes are refused as 125, by nam
   const std::string layout = scene::get().layout();
   const std::string image = scene::get().image();
   const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
-      {{"busybox"}, "no source of this store takes it (write oci:PATH[:TAG] or docker-archive:PATH[:REF])"},
+      {{"busybox"},
+       "no source of this store takes it (write oci:PATH[:TAG] or docker-archive:PATH[:REF] or aci:FILE or "
+       "appc:NAME[:VERSION])"},
       {{"oci:/nowhere"}, "open image 'oci:/nowhere'"},
       {{"oci:" + layout + ":nope"}, "no tag 'nope'"},
       {{"docker-archive:" + layout}, "provide image 'docker-archive:"},

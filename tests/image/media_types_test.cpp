@@ -38,3 +38,8 @@ TEST_CASE("media_types: layers come plain, gzip and zstd, in each family's spell
   CHECK(of("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip") == role::foreign_layer);
   CHECK(of("application/vnd.in-toto+json") == role::unknown);
 }
+
+TEST_CASE("media_types: an Appc image may be a layer, in one spelling") {
+  CHECK(of("application/vnd.appc.aci") == role::appc_layer);
+  CHECK(of("application/vnd.appc.aci+gzip") == role::unknown);
+}

@@ -230,3 +230,29 @@ TEST_CASE("resolve: manifest and configuration must agree on the layers") {
   docker.root(media::docker_manifest, manifest);
   CHECK(says(docker, "its history makes 2 layers, its configuration has 1 diff IDs"));
 }
+
+TEST_CASE("resolve: an image is made of Appc layers or of others, and only with the former its Appc manifest counts") {
+  const std::string more = R"(,"appc":{"manifest":"{}"})";
+  const auto image = [&](const std::vector<std::string_view>& types) {
+    memory_origin from;
+    std::vector<support::test_layer> contents;
+    std::vector<std::string> layers;
+    for (const std::string_view type : types) {
+      contents.push_back(support::plain_layer("tar"));
+      layers.push_back(support::descriptor(type, "tar"));
+    }
+    const std::string config = from.put(support::config_text(contents, more, "amd64"));
+    const std::string text = support::manifest_text(support::descriptor(media::oci_config, config), layers);
+    from.root(media::oci_manifest, from.put(text));
+    return resolve(from, parse_platform("linux/amd64").value());
+  };
+  const auto appc = image({media::appc_layer, media::appc_layer});
+  REQUIRE_MESSAGE(appc.ok(), message(appc.status()));
+  CHECK(appc->config.parsed.appc_manifest == "{}");
+  CHECK(image({media::oci_layer})->config.parsed.appc_manifest.empty());
+  for (const auto& mixed : {std::vector{media::appc_layer, media::oci_layer}, {media::oci_layer, media::appc_layer}}) {
+    const absl::Status status = image(mixed).status();
+    CHECK(status.code() == absl::StatusCode::kFailedPrecondition);
+    CHECK(message(status).ends_with("some of its layers are Appc images and some are not"));
+  }
+}

@@ -24,3 +24,8 @@ TEST_CASE("capabilities: numbers are the kernel's" * doctest::test_suite("unpriv
         "  set capabilities: permitted 0x1 ambient 0x0\n");
   CHECK(prepared::plan_of<isolate::no_new_privileges>() == "clone flags 0x0\nprivileges\n  forbid new privileges\n");
 }
+
+TEST_CASE("capabilities: a set by the kernel's numbers") {
+  CHECK(isolate::capability_set::from_bits(1U << 5U) == isolate::capability_set{isolate::capability::kill});
+  CHECK(isolate::capability_set::from_bits(isolate::default_capabilities.bits()) == isolate::default_capabilities);
+}

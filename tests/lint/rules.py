@@ -38,6 +38,8 @@ LIBRARIES = {
     r"rapidjson/.*": ("RapidJSON", ["image/json.hpp", "state/recover.hpp"]),
     r"zstd\.h": ("libzstd", ["archive/zstd.hpp"]),
     r"zlib\.h": ("zlib", ["archive/zlib.hpp"]),
+    r"bzlib\.h": ("libbz2", ["archive/bzip2.hpp"]),
+    r"lzma\.h": ("liblzma", ["archive/xz.hpp"]),
     r"isa-l.*": ("libisal", ["archive/isal.hpp"]),
     r"curl/.*": ("libcurl", ["fetch/curl.hpp", "fetch/curl_library.hpp"]),
 }

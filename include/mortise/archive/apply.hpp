@@ -87,6 +87,7 @@ class applier {
 
   absl::Status apply_entry(const entry& about) {
     MORTISE_ASSIGN_OR_RETURN(const entry_path path, entry_path::parse(about.path, request_.limits));
+    if (request_.only) return apply_below(about, path);
     if (path.is_root()) return apply_root(about);
     if (path.text().find(whiteout_prefix) == std::string::npos) return apply_named(about, path);
     MORTISE_ASSIGN_OR_RETURN(const bool meant, check_parents(path.parent()));
@@ -105,6 +106,17 @@ class applier {
         break;
     }
     return error(absl::StatusCode::kInvalidArgument, "it is a whiteout of a directory's own name");
+  }
+
+  /// An entry of a tar of which a subtree is wanted.
+  absl::Status apply_below(const entry& about, const entry_path& path) {
+    const auto below = path.below(request_.only->directory);
+    if (!below || !shows(*below)) return absl::OkStatus();
+    return below->is_root() ? apply_root(about) : apply_named(about, *below);
+  }
+
+  [[nodiscard]] bool shows(const entry_path& path) const {
+    return path.is_root() || !request_.only->shows || request_.only->shows(path.text());
   }
 
   /// Whiteouts have no children: false for what is below AUFS' metadata, an error for any other.
@@ -161,9 +173,18 @@ class applier {
 
   absl::Status apply_hard_link(const entry& about, const entry_path& path) {
     auto target = entry_path::parse(about.link_target, request_.limits);
+    if (target.ok() && request_.only) target = target_below(*target);
     if (!target.ok()) return annotate(target.status(), concat("link to '", printable(about.link_target), '\''));
     const absl::Status status = link(path, *target);
     return status.ok() ? status : annotate(status, concat("link to '", printable(about.link_target), '\''));
+  }
+
+  [[nodiscard]] absl::StatusOr<entry_path> target_below(const entry_path& target) const {
+    auto below = target.below(request_.only->directory);
+    if (!below)
+      return error(absl::StatusCode::kInvalidArgument, concat("it leads out of '", request_.only->directory, '\''));
+    if (!shows(*below)) return error(absl::StatusCode::kInvalidArgument, "it is not among the paths that are shown");
+    return *std::move(below);
   }
 
   absl::Status link(const entry_path& path, const entry_path& target) {
@@ -172,6 +193,7 @@ class applier {
     MORTISE_RETURN_IF_ERROR(way_.enter(path.parent()));
     MORTISE_ASSIGN_OR_RETURN(bool done, writer_.make_link(path.name(), target));
     if (done) return absl::OkStatus();
+    if (request_.only) return error(absl::StatusCode::kInvalidArgument, "it is not in the archive before the link");
     MORTISE_ASSIGN_OR_RETURN(const entry_path copy, copy_up(target));
     MORTISE_RETURN_IF_ERROR(way_.enter(path.parent()));
     MORTISE_ASSIGN_OR_RETURN(done, writer_.make_link(path.name(), copy));

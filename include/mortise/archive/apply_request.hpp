@@ -10,9 +10,20 @@
 #include <cstdint>
 #include <functional>
 #include <mortise/archive/limits.hpp>
+#include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace mortise::archive {
+
+/// A directory of the tar that is a layer by itself, in a format that knows no whiteouts: an Appc image's `rootfs`.
+struct subtree {
+  /// Its name at the top of the tar. Entries beside it are skipped, and so are hard links' targets there refused.
+  std::string directory;
+  /// Whether a path below it ("usr/bin") is unpacked; empty takes all. What takes a path must take those above it.
+  std::function<bool(std::string_view path)> shows = {};
+};
 
 /// What to unpack into, over what, and how much of it.
 struct apply_request {
@@ -22,6 +33,9 @@ struct apply_request {
   /// most once, from within apply(), when something first depends on them; it may wait for them to be complete.
   std::function<absl::StatusOr<std::span<const int>>()> lower = {};
   archive::limits limits = {};
+  /// Unpacks only this of the tar, as if it were the whole; names like whiteouts are ordinary there, and a symbolic
+  /// link of the layers below is replaced by a directory that something is put into, never followed.
+  std::optional<subtree> only = {};
   /// Hears how many entries and bytes have been unpacked, every now and then.
   std::function<void(std::uint64_t entries, std::uint64_t bytes)> progress = {};
   /// Once true, apply() soon fails with CANCELLED.

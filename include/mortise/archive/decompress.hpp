@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mortise/archive/gzip.hpp>
 #include <mortise/archive/limits.hpp>
+#include <mortise/archive/stage.hpp>
 #include <mortise/archive/zstd.hpp>
 #include <mortise/base/reader.hpp>
 #include <mortise/base/status.hpp>
@@ -134,13 +136,25 @@ class capped_reader final : public reader {
   std::uint64_t count_ = 0;
 };
 
+/// What of the limits concerns a decoder goes to it.
+template <decoder Decoder>
+std::unique_ptr<reader> make_decoder(reader& packed, const limits& caps) {
+  if constexpr (std::constructible_from<Decoder, const limits&>) {
+    return std::make_unique<decoding_reader<Decoder>>(packed, caps);
+  } else {
+    return std::make_unique<decoding_reader<Decoder>>(packed);
+  }
+}
+
 }  // namespace detail
 
 /// A reader of the uncompressed bytes of `source`, which must outlive it. A blob that nothing is known of is taken
-/// for a plain tar. Read to its end, it has read `source` to its end.
-/// Fails with: UNIMPLEMENTED for compressions that images do not use; the source's own failure. Reading fails with
-/// DATA_LOSS for damaged data and RESOURCE_EXHAUSTED for more than `caps` allow.
-inline absl::StatusOr<std::unique_ptr<reader>> decompress(reader& source, const limits& caps = {}) {
+/// for a plain tar. Read to its end, it has read `source` to its end. `Extra` are decoders of what layers are not
+/// packed with but other archives are: archive/bzip2.hpp, archive/xz.hpp. Fails with: UNIMPLEMENTED for compressions
+/// that images do not use; the source's own failure. Reading fails with DATA_LOSS for damaged data and
+/// RESOURCE_EXHAUSTED for more than `caps` allow.
+template <decoder... Extra>
+absl::StatusOr<std::unique_ptr<reader>> decompress(reader& source, const limits& caps = {}) {
   auto packed = std::make_unique<detail::peeked_reader>(source);
   MORTISE_ASSIGN_OR_RETURN(const std::string_view head, packed->peek());
   const compression kind = detect_compression(head);
@@ -150,8 +164,13 @@ inline absl::StatusOr<std::unique_ptr<reader>> decompress(reader& source, const 
   } else if (kind == compression::zstd) {
     decoder = std::make_unique<zstd_reader>(*packed, caps.zstd_window_log);
   } else if (kind != compression::none) {
-    return error(absl::StatusCode::kUnimplemented, concat("decompress layer: it is packed with ", name_of(kind),
-                                                          " (layers are gzip, zstd or plain tar)"));
+    ((Extra::format == name_of(kind) ? void(decoder = detail::make_decoder<Extra>(*packed, caps)) : void()), ...);
+    if (decoder == nullptr)
+      return error(
+          absl::StatusCode::kUnimplemented,
+          concat("decompress layer: it is packed with ", name_of(kind), " (layers are ",
+                 join(std::array<std::string_view, sizeof...(Extra) + 2>{Extra::format..., "gzip", "zstd"}, ", "),
+                 " or plain tar)"));
   }
   return std::make_unique<detail::capped_reader>(std::move(packed), std::move(decoder), caps);
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <mortise/archive/limits.hpp>
 #include <mortise/base/status.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,14 @@ class entry_path {
       if (++parts > caps.depth + 1) return too("is more directories deep", caps.depth);
     }
     return entry_path(std::move(text));
+  }
+
+  /// This path as it is seen from a directory above it; nothing where it is not below that.
+  [[nodiscard]] std::optional<entry_path> below(std::string_view directory) const {
+    if (text_ == directory) return entry_path(std::string());
+    if (text_.size() <= directory.size() || !text_.starts_with(directory) || text_[directory.size()] != '/')
+      return std::nullopt;
+    return entry_path(text_.substr(directory.size() + 1));
   }
 
   [[nodiscard]] const std::string& text() const { return text_; }

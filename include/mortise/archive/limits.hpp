@@ -20,6 +20,8 @@ struct limits {
   /// Of a zstd frame's window, as a power of two: what the standard asks decoders to support is 8 MiB, what
   /// `zstd --long` makes is 128 MiB.
   int zstd_window_log = 27;
+  /// What an xz stream may ask for: `xz -9` makes streams that need 65 MiB.
+  bytes xz_memory = 128_MiB;
 
   /// Inodes and whiteouts, parents that the tar only implies included.
   std::uint64_t entries = 2'000'000;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// What gzip and zstd decoders have in common: members (gzip) or frames (zstd) that follow each other until the
-/// source ends, and which must not end in the middle of one.
+/// What all decoders have in common: members (gzip), frames (zstd) or streams (bzip2, xz) that follow each other until
+/// the source ends, and which must not end in the middle of one.
 
 #include <algorithm>
 #include <concepts>
@@ -25,7 +25,8 @@ struct decoded {
 };
 
 /// A library that decodes one member after another. `begin` comes before each member; `step` decodes from and
-/// into what it is given, either of which may be tiny.
+/// into what it is given, either of which may be tiny. It fails with DATA_LOSS for damage, and RESOURCE_EXHAUSTED for
+/// what would cost more than is allowed.
 template <class Type>
 concept decoder = requires(Type type, std::span<const std::byte> from, std::span<std::byte> into) {
   { Type::format } -> std::convertible_to<std::string_view>;
@@ -36,7 +37,7 @@ concept decoder = requires(Type type, std::span<const std::byte> from, std::span
 /// Effects: reads `source` (which must outlive it) to its end, so that whatever verifies the compressed bytes
 /// sees all of them.
 /// Fails with: DATA_LOSS for damaged or truncated data and for anything behind the last member that is not a
-/// member; the source's own failure as it is. Once failed it keeps failing.
+/// member; RESOURCE_EXHAUSTED from the decoder; the source's own failure as it is. Once failed it keeps failing.
 template <decoder Decoder>
 class decoding_reader final : public reader {
  public:
@@ -62,6 +63,8 @@ class decoding_reader final : public reader {
         in_member_ = true;
       }
       auto step = decoder_.step(input_.rest(), into);
+      if (absl::IsResourceExhausted(step.status()))
+        return annotate(step.status(), concat("decompress ", Decoder::format));
       if (!step.ok()) return damaged(members_ > 0 && at_start_ ? "there is garbage behind it" : message(step.status()));
       if (more && step->taken == 0 && step->made == 0 && !step->member_ended) return damaged("it makes no progress");
       input_.take(step->taken);

@@ -94,7 +94,8 @@ class way {
   }
 
   /// A directory that must exist because something is in it. It is the lower layers' directory, if they have one
-  /// there: what this layer makes of it must look the same. If they have a symbolic link there, its target.
+  /// there: what this layer makes of it must look the same. If they have a symbolic link there, its target, except for
+  /// a subtree.
   absl::StatusOr<std::optional<std::string>> make_implied(const std::string& name, step_result found) {
     entry about;
     about.type = entry_type::directory;
@@ -102,8 +103,8 @@ class way {
     about.accessed.tv_nsec = about.modified.tv_nsec = UTIME_NOW;
     if (found == step_result::missing && !cursor_.hides_lower()) {
       MORTISE_ASSIGN_OR_RETURN(const auto node, find_lower(path_of(name)));
-      if (node && (S_ISDIR(node->about.st_mode) || S_ISLNK(node->about.st_mode)))
-        MORTISE_RETURN_IF_ERROR(describe(*node, about));
+      const bool followed = node && S_ISLNK(node->about.st_mode) && !request_.only;
+      if (node && (S_ISDIR(node->about.st_mode) || followed)) MORTISE_RETURN_IF_ERROR(describe(*node, about));
     }
     if (about.type == entry_type::symbolic_link) return std::move(about.link_target);
     MORTISE_RETURN_IF_ERROR(meter_.count_inode());

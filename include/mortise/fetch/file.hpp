@@ -29,15 +29,15 @@ inline absl::StatusOr<uri> file_uri(std::string_view path) {
   return out;
 }
 
-namespace detail {
-
 /// The path that a file: URI names.
 inline absl::StatusOr<std::string> path_of(const uri& from) {
   const std::string& host = from.host ? *from.host : std::string();
   if ((!host.empty() && host != "localhost") || from.port || from.query || !from.path.starts_with('/'))
-    return bad_uri("a file: URI names an absolute path on this host and nothing else (file:///path)");
-  return percent_decoded_path(from.path);
+    return detail::bad_uri("a file: URI names an absolute path on this host and nothing else (file:///path)");
+  return detail::percent_decoded_path(from.path);
 }
+
+namespace detail {
 
 /// The size of the file at `fd`, which must be regular and fit the request.
 inline absl::StatusOr<std::uint64_t> size_to_fetch(int fd, const request& what) {
@@ -74,7 +74,7 @@ class file {
   static constexpr std::array<std::string_view, 1> schemes = {"file"};
 
   absl::StatusOr<response> fetch(const uri& from, const request& what, sink& into) const {
-    MORTISE_ASSIGN_OR_RETURN(const std::string path, detail::path_of(from));
+    MORTISE_ASSIGN_OR_RETURN(const std::string path, path_of(from));
     auto out = fetch_path(path, what, into);
     if (!out.ok()) return annotate(out.status(), concat("fetch '", printable(path), '\''));
     return out;

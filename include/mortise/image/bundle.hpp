@@ -78,17 +78,17 @@ class bundle {
     return found;
   }
 
- private:
-  bundle(std::string path, std::string fingerprint, bool is_directory)
-      : path_(std::move(path)), fingerprint_(std::move(fingerprint)), is_directory_(is_directory) {}
-
-  /// Empty for a directory, and for a file that changed just now: it could change once more within the same
-  /// tick of its clock.
+  /// What tells this state of a file from every other; empty for a directory, and for a file that changed just now: it
+  /// could change once more within the same tick of its clock.
   static std::string fingerprint_of(const struct stat& about) {
     if (S_ISDIR(about.st_mode) || ::time(nullptr) - about.st_ctim.tv_sec < 2) return {};
     return concat(about.st_dev, ' ', about.st_ino, ' ', about.st_size, ' ', about.st_mtim.tv_sec, '.',
                   about.st_mtim.tv_nsec, ' ', about.st_ctim.tv_sec, '.', about.st_ctim.tv_nsec);
   }
+
+ private:
+  bundle(std::string path, std::string fingerprint, bool is_directory)
+      : path_(std::move(path)), fingerprint_(std::move(fingerprint)), is_directory_(is_directory) {}
 
   absl::Status spool(const std::string& scratch) {
     MORTISE_ASSIGN_OR_RETURN(auto file, sys::open(scratch, O_RDWR | O_TMPFILE, 0600));

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <mortise/image/chain.hpp>
+#include <mortise/image/layer_view.hpp>
 #include <mortise/image/resolve.hpp>
 #include <mortise/model/digest.hpp>
 #include <vector>
@@ -20,7 +21,11 @@ struct layer_key {
 
 /// One for each layer, bottom first.
 inline std::vector<layer_key> layer_keys(const resolved_image& of) {
-  const std::vector<model::digest>& own = of.config.parsed.diff_ids;
+  const std::vector<model::digest>& diff_ids = of.config.parsed.diff_ids;
+  std::vector<model::digest> own;
+  own.reserve(diff_ids.size());
+  for (std::size_t at = 0; at < diff_ids.size(); ++at)
+    own.push_back(tree_key(of.manifest.parsed.layers[at], diff_ids[at]));
   const std::vector<model::digest> chains = chain_ids(own);
   std::vector<layer_key> out;
   out.reserve(own.size());

@@ -27,6 +27,7 @@
 #include <mortise/image/file_lock.hpp>
 #include <mortise/image/inherit_root.hpp>
 #include <mortise/image/layer_keys.hpp>
+#include <mortise/image/layer_view.hpp>
 #include <mortise/image/metered_reader.hpp>
 #include <mortise/image/resolve.hpp>
 #include <mortise/image/source.hpp>
@@ -309,6 +310,7 @@ class layer_pull {
     archive::apply_request request;
     request.staging = root;
     request.cancelled = options_.cancelled;
+    MORTISE_ASSIGN_OR_RETURN(request.only, subtree_of(blob(at)));
     if (at > 0)
       request.lower = [this, at, &below]() -> absl::StatusOr<std::span<const int>> {
         MORTISE_RETURN_IF_ERROR(open_lower(at, below));

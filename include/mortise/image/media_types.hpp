@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// The media types that images are made of: OCI's and Docker's names for the same few things.
+/// The media types that images are made of: OCI's and Docker's names for the same few things, and
+/// one of Appc's.
 
 #include <algorithm>
 #include <mortise/base/text.hpp>
@@ -23,12 +24,14 @@ inline constexpr std::string_view docker_config = "application/vnd.docker.contai
 inline constexpr std::string_view docker_plugin = "application/vnd.docker.plugin.v1+json";
 inline constexpr std::string_view docker_layer = "application/vnd.docker.image.rootfs.diff.tar";
 inline constexpr std::string_view docker_foreign_layer = "application/vnd.docker.image.rootfs.foreign.diff.tar";
+/// An App Container Image as a layer: of its tar only the directory `rootfs` counts, and there are no whiteouts in it.
+inline constexpr std::string_view appc_layer = "application/vnd.appc.aci";
 inline constexpr std::string_view schema_1 = "application/vnd.docker.distribution.manifest.v1+json";
 inline constexpr std::string_view signed_schema_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 }  // namespace media
 
 /// What a media type says that some content is. Compression is not part of it: it is told by the bytes.
-enum class role : unsigned char { manifest, index, config, layer, foreign_layer, schema_1, unknown };
+enum class role : unsigned char { manifest, index, config, layer, foreign_layer, appc_layer, schema_1, unknown };
 
 namespace detail {
 /// `base`, alone or with one of the compressions that its family writes after `separator`.
@@ -53,6 +56,7 @@ inline role role_of(const model::media_type& type) {
   if (detail::is_layer_type(text, media::oci_foreign_layer, '+') ||
       detail::is_layer_type(text, media::docker_foreign_layer, '.'))
     return role::foreign_layer;
+  if (text == media::appc_layer) return role::appc_layer;
   return role::unknown;
 }
 

@@ -77,7 +77,9 @@ inline absl::Status check_runnable(const model::manifest& manifest) {
                          printable(manifest.config.type.text())));
   for (std::size_t at = 0; at < manifest.layers.size(); ++at) {
     const role kind = role_of(manifest.layers[at].type);
-    if (kind != role::layer && kind != role::foreign_layer)
+    if ((kind == role::appc_layer) != (role_of(manifest.layers.front().type) == role::appc_layer))
+      return refuse("some of its layers are Appc images and some are not");
+    if (kind != role::layer && kind != role::foreign_layer && kind != role::appc_layer)
       return refuse(concat("layer ", at + 1, " of ", manifest.layers.size(), " has the unknown media type ",
                            printable(manifest.layers[at].type.text())));
   }
@@ -99,6 +101,12 @@ inline absl::Status check_agreement(const model::manifest& manifest, const model
   return absl::OkStatus();
 }
 
+/// By the layers of a manifest that is runnable.
+inline oci::image_kind kind_of(const model::manifest& manifest) {
+  const bool appc = !manifest.layers.empty() && role_of(manifest.layers.front().type) == role::appc_layer;
+  return appc ? oci::image_kind::appc : oci::image_kind::oci;
+}
+
 /// A manifest's image, checked. `manifest` is the alternative that `of` holds.
 inline absl::StatusOr<resolved_image> complete(origin& from, document<oci::manifest_or_index> of) {
   auto* const manifest = std::get_if<model::manifest>(&of.parsed);
@@ -109,7 +117,7 @@ inline absl::StatusOr<resolved_image> complete(origin& from, document<oci::manif
     return annotate(status, concat("resolve ", subject));
   const std::string what = concat("configuration ", manifest->config.digest.text());
   MORTISE_ASSIGN_OR_RETURN(std::string text, read_document(from, manifest->config, what));
-  MORTISE_ASSIGN_OR_RETURN(auto config, oci::parse_config(text, what));
+  MORTISE_ASSIGN_OR_RETURN(auto config, oci::parse_config(text, what, kind_of(*manifest)));
   if (const absl::Status status = check_agreement(*manifest, config); !status.ok())
     return annotate(status, concat("resolve ", subject));
   const model::digest config_digest = manifest->config.digest;

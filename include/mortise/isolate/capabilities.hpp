@@ -66,6 +66,12 @@ class capability_set {
   constexpr capability_set(std::initializer_list<capability> all) {
     for (const capability each : all) *this |= each;
   }
+  /// By the kernel's numbers: bit 5 is CAP_KILL.
+  static constexpr capability_set from_bits(std::uint64_t bits) {
+    capability_set out;
+    out.bits_ = bits;
+    return out;
+  }
   constexpr capability_set& operator|=(capability one) {
     bits_ |= std::uint64_t{1} << static_cast<unsigned>(one);
     return *this;

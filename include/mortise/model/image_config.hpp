@@ -35,6 +35,9 @@ struct image_config {
   std::string author;
   std::vector<digest> diff_ids;  ///< of the uncompressed layers, bottom first
   std::vector<history_entry> history;
+  /// Of an Appc image its own manifest, verbatim: what it asks for beyond the above, isolators among it. Empty for all
+  /// others.
+  std::string appc_manifest;
 };
 
 }  // namespace mortise::model

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <archive/pack.hpp>
+#include <archive/pack_more.hpp>
 #include <archive/tar_builder.hpp>
 #include <digest/memory_reader.hpp>
 #include <image/appc/documents.hpp>
@@ -54,7 +55,8 @@ tar_builder sound() {
 
 TEST_CASE("aci: plain and compressed files have the same manifest and image ID") {
   const std::string tar = sound().text();
-  for (const std::string& content : {tar, support::gzip(tar), support::zstd(tar)}) {
+  for (const std::string& content :
+       {tar, support::gzip(tar), support::zstd(tar), support::bzip2(tar), support::xz(tar)}) {
     const auto image = read(content, {"it", id_of(tar)});
     REQUIRE_MESSAGE(image.ok(), message(image.status()));
     CHECK(image->id == id_of(tar));
@@ -120,6 +122,8 @@ TEST_CASE("aci: the manifest is a regular file of some size") {
 
 TEST_CASE("aci: hard links stay within rootfs") {
   refused(sound().hard_link("rootfs/m", "manifest").text(), "leads out of 'rootfs'");
+  refused(sound().hard_link("rootfs/m", "rootfs/later").file("rootfs/later").text(),
+          "its hard link to 'rootfs/later' comes before its target");
   refused(sound().hard_link("rootfs/m", "/etc/shadow").text(), "leads out of 'rootfs'");
   refused(sound().hard_link("rootfs/m", "rootfs/../manifest").text(), "its name contains '..'");
 }
@@ -141,9 +145,11 @@ TEST_CASE("aci: floods and bombs meet their limits") {
 }
 
 TEST_CASE("aci: what it is packed with otherwise is named") {
-  const auto unimplemented = absl::StatusCode::kUnimplemented;
-  refused(std::string("\xfd\x37zXZ\0\0\0\0\0", 10), "it is packed with xz", unimplemented);
-  refused("BZh91AY&SY....", "it is packed with bzip2", unimplemented);
+  refused("LZIP\x01......", "it is packed with lzip", absl::StatusCode::kUnimplemented);
+  refused("BZh91AY&SY....", "decompress bzip2: ", absl::StatusCode::kDataLoss);
+  refused(std::string("\xfd\x37zXZ\0\0\0\0\0", 11), "decompress xz: ", absl::StatusCode::kDataLoss);
+  refused(support::xz(sound().text(), 9), "bytes of memory allowed", absl::StatusCode::kResourceExhausted,
+          {.subject = "it", .expected = {}, .limits = {.xz_memory = {1 << 20}}});
 }
 
 TEST_CASE("aci: damage and failures of the source are told apart") {

@@ -5,44 +5,21 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <fstream>
+#include <image/appc/aci_scene.hpp>
+#include <image/appc/actool.hpp>
 #include <image/appc/documents.hpp>
+#include <mortise/image/appc.hpp>
 #include <mortise/image/file_section.hpp>
 #include <string>
-#include <support/place.hpp>
-#include <support/skip.hpp>
 #include <support/temporary.hpp>
 
 using mortise::message;
 using support::aci_app;
 using support::aci_isolator;
 using support::aci_manifest;
-
-namespace {
-
-bool run(const std::string& script) { return std::system(("exec >/dev/null 2>&1; " + script).c_str()) == 0; }
-
-/// Where actool is, building it where it is not yet; empty, and the case skipped, where it cannot be had.
-std::string actool() {
-  const std::string kept = support::cache_directory() + "/actool-0.8.11";
-  if (::access(kept.c_str(), X_OK) == 0) return kept;
-  if (support::missing_program("go")) return {};
-  if (::access("/usr/share/gocode/src/github.com/appc/spec/actool", F_OK) != 0) {
-    support::skip("needs Debian's golang-github-appc-spec-dev, to build actool from");
-    return {};
-  }
-  const support::temporary_directory place;
-  const std::string made = place / "actool";
-  REQUIRE(run("cd / && GOPATH=/usr/share/gocode GO111MODULE=off GOFLAGS= GOCACHE=" + (place / "cache") +
-              " go build -o " + made + " github.com/appc/spec/actool && cp " + made + ' ' + kept + ".new && mv " +
-              kept + ".new " + kept));
-  return kept;
-}
-
-}  // namespace
+using support::actool;
 
 TEST_CASE("actool: its validator and ours agree on manifests") {
   const std::string tool = actool();
@@ -51,7 +28,7 @@ TEST_CASE("actool: its validator and ours agree on manifests") {
   const auto agree = [&](const std::string& text, bool good) {
     std::ofstream(place / "manifest.json") << text;
     CAPTURE(text);
-    CHECK(run(tool + " validate -type manifest " + (place / "manifest.json")) == good);
+    CHECK(support::run_quietly(tool + " validate -type manifest " + (place / "manifest.json")) == good);
     CHECK(mortise::image::appc::parse_image_manifest(text, "it").ok() == good);
   };
   for (
@@ -115,16 +92,64 @@ TEST_CASE("actool: an image that it builds is read") {
   const std::string tool = actool();
   if (tool.empty()) return;
   const support::temporary_directory place;
-  REQUIRE(run("mkdir -p " + (place / "l/rootfs/bin") + " && echo x > " + (place / "l/rootfs/bin/x") + " && ln -s x " +
-              (place / "l/rootfs/bin/y")));
+  REQUIRE(support::run_quietly("mkdir -p " + (place / "l/rootfs/bin") + " && echo x > " + (place / "l/rootfs/bin/x") +
+                               " && ln -s x " + (place / "l/rootfs/bin/y")));
   std::ofstream(place / "l/manifest") << aci_app();
-  REQUIRE(run(tool + " build " + (place / "l") + ' ' + (place / "a.aci")));
+  REQUIRE(support::run_quietly(tool + " build " + (place / "l") + ' ' + (place / "a.aci")));
   auto file = mortise::image::open_file(AT_FDCWD, place / "a.aci");
   REQUIRE(file.ok());
   mortise::image::section_reader source(*std::move(file));
   const auto image = mortise::image::appc::read_aci(source, {"a.aci", {}});
   REQUIRE_MESSAGE(image.ok(), message(image.status()));
   CHECK(image->manifest.app.has_value());
-  CHECK(run("test \"$(gunzip -c " + (place / "a.aci") +
-            " | sha512sum | cut -c1-128)\" = " + std::string(image->id.digest().hex())));
+  CHECK(support::run_quietly("test \"$(gunzip -c " + (place / "a.aci") +
+                             " | sha512sum | cut -c1-128)\" = " + std::string(image->id.digest().hex())));
+}
+
+TEST_CASE("actool: images that it builds are unpacked to what they were built from, however they are packed") {
+  const std::string tool = actool();
+  if (tool.empty() || support::missing_root()) return;
+  for (const char* const each : {"xz", "bzip2", "gunzip"})
+    if (support::missing_program(each)) return;
+  const support::temporary_directory place;
+  const std::string rootfs = place / "l/rootfs";
+  REQUIRE(support::run_quietly("mkdir -p " + rootfs + "/usr/bin && cd " + rootfs +
+                               " && echo x > usr/bin/x && ln usr/bin/x hard && ln -s usr/bin bin && mkfifo pipe" +
+                               " && chmod 4711 usr/bin/x && chmod 1777 usr && chown 12:34 pipe && touch .wh.x" +
+                               " && truncate -s 1M sparse && mkdir -m 700 empty"));
+  std::ofstream(place / "l/manifest") << aci_app();
+  REQUIRE(
+      support::run_quietly(tool + " build " + (place / "l") + ' ' + (place / "gz.aci") + " && cd " + place.path() +
+                           " && gunzip -c gz.aci >plain.aci && xz -c plain.aci >xz.aci && bzip2 -c plain.aci >bz.aci"));
+  for (const char* const name : {"gz.aci", "plain.aci", "xz.aci", "bz.aci"}) {
+    CHECK(support::run_quietly(tool + " validate " + (place / name)));
+    const auto from = mortise::image::appc_files().open("aci:" + (place / name), place.path());
+    REQUIRE(from.ok());
+    const support::provided_image image(**from);
+    REQUIRE_MESSAGE(image.status.ok(), image.said());
+    CHECK(support::tree(rootfs).paths() == image.layers.top().paths());
+    CHECK(image.layers.top()["bin"].ends_with("-> usr/bin"));
+    CHECK(image.layers.top().about("hard").st_nlink == 2);
+    CHECK(image.layers.top()["usr/bin/x"].starts_with("file 4711"));
+  }
+}
+
+TEST_CASE("actool: its validator and ours agree on images") {
+  const std::string tool = actool();
+  if (tool.empty()) return;
+  const support::temporary_directory place;
+  const auto agree = [&](const support::tar_builder& tar, bool good) {
+    std::ofstream(place / "a.aci", std::ios::binary) << tar.text();
+    CHECK(support::run_quietly(tool + " validate -type appimage " + (place / "a.aci")) == good);
+    const auto from = mortise::image::appc_files().open("aci:" + (place / "a.aci"), place.path());
+    REQUIRE(from.ok());
+    CHECK((*from)->roots().ok() == good);
+  };
+  const auto sound = [] { return support::tar_builder().file("manifest", aci_app()).directory("rootfs"); };
+  agree(sound(), true);
+  agree(sound().file("rootfs/a").symlink("rootfs/b", "/a"), true);
+  agree(support::tar_builder().file("manifest", aci_app()), false);
+  agree(support::tar_builder().directory("rootfs"), false);
+  agree(sound().file("other"), false);
+  agree(support::tar_builder().file("manifest", "{}").directory("rootfs"), false);
 }

@@ -64,3 +64,14 @@ TEST_CASE("config: what is wrong is named") {
   CHECK(says(support::config_text({}, R"(,"history":[{"empty_layer":1}])"), "at 'history[0].empty_layer'"));
   CHECK(says("[", "parse it: not JSON"));
 }
+
+TEST_CASE("config: an Appc manifest in it is read of Appc images only") {
+  const std::string text = R"({"rootfs":{"type":"layers"},"appc":{"manifest":"{}"}})";
+  CHECK(parse_config(text, "it")->appc_manifest.empty());
+  CHECK(parse_config(text, "it", mortise::image::oci::image_kind::appc)->appc_manifest == "{}");
+  CHECK(parse_config(R"({"rootfs":{"type":"layers"}})", "it", mortise::image::oci::image_kind::appc)
+            ->appc_manifest.empty());
+  CHECK(parse_config(R"({"rootfs":{"type":"layers"},"appc":1})", "it").ok());
+  CHECK_FALSE(
+      parse_config(R"({"rootfs":{"type":"layers"},"appc":1})", "it", mortise::image::oci::image_kind::appc).ok());
+}

@@ -14,7 +14,7 @@ from report import FAILED, PASSED
 COMPILERS = ("g++", "clang++-19")
 FLAGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only"
 MODULES = ("absl_status", "absl_statusor", "libarchive", "libcrypto", "libzstd", "zlib", "RapidJSON", "libisal",
-           "libcurl")
+           "libcurl", "liblzma")
 RULES = """\
 rule alone
   command = rm -f $out; $compiler $flags -include $header -MD -MF $out.d -MQ $out -x c++ /dev/null >$out.log 2>&1 && touch $out

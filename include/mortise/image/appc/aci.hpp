@@ -2,18 +2,20 @@
 #pragma once
 /// \file
 /// Reads an App Container Image: its layout, its manifest and its image ID, in one pass over the file.
-/// Needs: RapidJSON, libarchive, libcrypto, libisal or zlib, libzstd.
+/// Needs: RapidJSON, libarchive, libcrypto, libbz2, liblzma, libisal or zlib, libzstd.
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <mortise/archive/bzip2.hpp>
 #include <mortise/archive/decompress.hpp>
 #include <mortise/archive/entry.hpp>
 #include <mortise/archive/entry_path.hpp>
 #include <mortise/archive/extent.hpp>
 #include <mortise/archive/limits.hpp>
 #include <mortise/archive/tar.hpp>
+#include <mortise/archive/xz.hpp>
 #include <mortise/base/reader.hpp>
 #include <mortise/base/status.hpp>
 #include <mortise/digest/openssl.hpp>
@@ -45,6 +47,11 @@ struct aci_request {
   std::size_t manifest_bytes = std::size_t{4} << 20;
   std::size_t name_bytes = std::size_t{64} << 20;  ///< of all names, which are kept to find those that occur twice
 };
+
+/// The uncompressed tar of an ACI, plain or packed with gzip, bzip2, xz or zstd; as archive::decompress.
+inline absl::StatusOr<std::unique_ptr<reader>> unpack_aci(reader& source, const archive::limits& caps = {}) {
+  return archive::decompress<archive::bzip2_decoder, archive::xz_decoder>(source, caps);
+}
 
 namespace detail {
 
@@ -85,7 +92,9 @@ class layout_check {
   }
 
   [[nodiscard]] std::uint64_t entries() const { return entries_; }
+  /// Only where there is one.
   [[nodiscard]] const std::string& manifest() const { return *manifest_; }
+  [[nodiscard]] bool has_manifest() const { return manifest_.has_value(); }
 
  private:
   static absl::Status refuse(std::string_view why) { return error(absl::StatusCode::kInvalidArgument, why); }
@@ -116,8 +125,9 @@ class layout_check {
   /// A hard link may name what was in the archive before it, and nothing outside rootfs.
   absl::Status check_link(const archive::entry& about) const {
     MORTISE_ASSIGN_OR_RETURN(const auto target, archive::entry_path::parse(about.link_target, request_.limits));
-    if (target.text().starts_with("rootfs/")) return absl::OkStatus();
-    return refuse(concat("its hard link to '", printable(about.link_target), "' leads out of 'rootfs'"));
+    const std::string link = concat("its hard link to '", printable(about.link_target), "' ");
+    if (!target.text().starts_with("rootfs/")) return refuse(concat(link, "leads out of 'rootfs'"));
+    return names_.contains(target.text()) ? absl::OkStatus() : refuse(concat(link, "comes before its target"));
   }
 
   absl::Status take_manifest(const archive::entry& about) {
@@ -146,7 +156,7 @@ class layout_check {
 };
 
 inline absl::StatusOr<aci> read_aci(reader& source, const aci_request& request) {
-  MORTISE_ASSIGN_OR_RETURN(const auto plain, archive::decompress(source, request.limits));
+  MORTISE_ASSIGN_OR_RETURN(const auto plain, unpack_aci(source, request.limits));
   hashing_reader hashing(*plain);
   archive::tar_reader tar(hashing, request.limits);
   layout_check layout(request, tar);
@@ -169,10 +179,10 @@ inline absl::StatusOr<aci> read_aci(reader& source, const aci_request& request) 
 
 }  // namespace detail
 
-/// Reads an ACI (plain, gzip or zstd tar) to the end of `source` and nothing of it to disk.
+/// Reads an ACI to the end of `source` and nothing of it to disk.
 /// Fails with, all of them beginning "read `subject`: ": INVALID_ARGUMENT for what is no ACI, RESOURCE_EXHAUSTED
-/// past a limit, UNIMPLEMENTED for other compressions (xz and bzip2 among them, by name), DATA_LOSS for damaged
-/// data or another image ID than the expected one; the source's own code.
+/// past a limit, UNIMPLEMENTED for other compressions, by name, DATA_LOSS for damaged data or another image ID than the
+/// expected one; the source's own code.
 inline absl::StatusOr<aci> read_aci(reader& source, const aci_request& request) {
   auto out = detail::read_aci(source, request);
   if (!out.ok()) return annotate(out.status(), concat("read ", request.subject));

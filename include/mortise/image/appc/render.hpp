@@ -13,6 +13,7 @@
 #include <memory>
 #include <mortise/base/status.hpp>
 #include <mortise/image/appc/manifest.hpp>
+#include <mortise/image/appc/path_filter.hpp>
 #include <mortise/model/ac_name.hpp>
 #include <string>
 #include <string_view>
@@ -20,59 +21,6 @@
 #include <vector>
 
 namespace mortise::image::appc {
-
-/// Which paths of a layer show: those that every whitelist on the way from the layer up to the image lists, and
-/// the directories above them. Costs the lists' text once, however many layers share them.
-class path_filter {
- public:
-  /// Shows everything.
-  path_filter() = default;
-
-  /// This one, and the paths of one more whitelist (absolute and normalised); an empty one hides nothing.
-  [[nodiscard]] path_filter narrowed(std::vector<std::string> whitelist) const {
-    path_filter out = *this;
-    if (whitelist.empty()) return out;
-    for (std::string& each : whitelist)
-      if (each == "/") each.clear();  // the root, as shows() spells it
-    std::sort(whitelist.begin(), whitelist.end());
-    whitelist.erase(std::unique(whitelist.begin(), whitelist.end()), whitelist.end());
-    const auto equal = [&whitelist](const list& each) { return *each == whitelist; };
-    if (std::any_of(lists_.begin(), lists_.end(), equal)) return out;
-    out.lists_.push_back(std::make_shared<const std::vector<std::string>>(std::move(whitelist)));
-    return out;
-  }
-
-  /// Whether a path shows, given as "/usr/bin/map"; the root ("/" or "") always does.
-  [[nodiscard]] bool shows(std::string_view path) const {
-    while (path.ends_with('/')) path.remove_suffix(1);
-    return path.empty() ||
-           std::all_of(lists_.begin(), lists_.end(), [path](const list& each) { return leads(*each, path); });
-  }
-  [[nodiscard]] bool shows_all() const { return lists_.empty(); }
-
-  /// Whether both hide the same by the same lists, in whatever order.
-  bool operator==(const path_filter& other) const { return within(other) && other.within(*this); }
-
- private:
-  using list = std::shared_ptr<const std::vector<std::string>>;
-
-  /// Whether a path is listed or above one that is.
-  static bool leads(const std::vector<std::string>& sorted, std::string_view path) {
-    if (std::binary_search(sorted.begin(), sorted.end(), path, std::less<>{})) return true;
-    const std::string below = concat(path, '/');
-    const auto found = std::lower_bound(sorted.begin(), sorted.end(), below);
-    return found != sorted.end() && found->starts_with(below);
-  }
-
-  [[nodiscard]] bool within(const path_filter& other) const {
-    return std::all_of(lists_.begin(), lists_.end(), [&other](const list& mine) {
-      return std::any_of(other.lists_.begin(), other.lists_.end(),
-                         [&mine](const list& theirs) { return mine == theirs || *mine == *theirs; });
-    });
-  }
-
-  std::vector<list> lists_;
-};
 
 /// An image that a look-up found. Its ID is the one that its bytes were verified against.
 struct found_image {

@@ -15,6 +15,10 @@
 
 namespace mortise::image::oci {
 
+/// What the layers of an image are, and so what its configuration is read for: an OCI image that speaks of Appc is not
+/// listened to.
+enum class image_kind : unsigned char { oci, appc };
+
 namespace detail {
 
 /// How the process is to run: the member `config`.
@@ -72,7 +76,13 @@ inline absl::StatusOr<std::vector<model::history_entry>> read_history(const json
   return out;
 }
 
-inline absl::StatusOr<model::image_config> read_config(const json::value& root) {
+/// The member `appc`, which only configurations have that were made of an Appc manifest.
+inline absl::StatusOr<std::string> read_appc_manifest(const json::value& root) {
+  MORTISE_ASSIGN_OR_RETURN(const auto appc, root.optional("appc"));
+  return appc ? appc->text_or("manifest", "") : std::string();
+}
+
+inline absl::StatusOr<model::image_config> read_config(const json::value& root, image_kind kind) {
   model::image_config out;
   MORTISE_ASSIGN_OR_RETURN(out.platform, read_platform(root));
   MORTISE_ASSIGN_OR_RETURN(out.created, root.text_or("created", ""));
@@ -81,15 +91,19 @@ inline absl::StatusOr<model::image_config> read_config(const json::value& root) 
   if (execution) MORTISE_RETURN_IF_ERROR(read_execution(*execution, out));
   MORTISE_ASSIGN_OR_RETURN(out.diff_ids, read_diff_ids(root));
   MORTISE_ASSIGN_OR_RETURN(out.history, read_history(root));
+  if (kind == image_kind::appc) {
+    MORTISE_ASSIGN_OR_RETURN(out.appc_manifest, read_appc_manifest(root));
+  }
   return out;
 }
 
 }  // namespace detail
 
 /// Parses a configuration. Fails with INVALID_ARGUMENT: "parse `subject`: at 'rootfs.diff_ids[0]': ...".
-inline absl::StatusOr<model::image_config> parse_config(std::string_view text, std::string_view subject) {
+inline absl::StatusOr<model::image_config> parse_config(std::string_view text, std::string_view subject,
+                                                        image_kind kind = image_kind::oci) {
   MORTISE_ASSIGN_OR_RETURN(const auto document, json::document::parse(text, subject));
-  auto out = detail::read_config(document.root());
+  auto out = detail::read_config(document.root(), kind);
   if (!out.ok()) return annotate(out.status(), concat("parse ", subject));
   return out;
 }

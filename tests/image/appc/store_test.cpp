@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Appc images in a store, beside others.
+#include <mortise/image/store.hpp>
+
+#include <doctest/doctest.h>
+
+#include <image/appc/aci_scene.hpp>
+#include <image/layout_builder.hpp>
+#include <image/store_fixture.hpp>
+#include <mortise/image/appc.hpp>
+#include <string>
+#include <support/skip.hpp>
+#include <vector>
+
+using mortise::message;
+using support::aci_dependencies;
+using support::aci_dependency;
+using support::aci_manifest;
+using support::aci_tar;
+using strings = std::vector<std::string>;
+
+namespace {
+
+using mixed_store = mortise::image::store<mortise::image::oci_layout, mortise::image::appc_files>;
+
+absl::StatusOr<mortise::model::image> provide(const std::string& directory, const std::string& location,
+                                              const std::string& prefix) {
+  mortise::image::appc::discovery_options options;
+  options.prefixes = {prefix};
+  options.meta = false;
+  MORTISE_ASSIGN_OR_RETURN(
+      auto opened, mixed_store::open(directory, mortise::image::oci_layout(), mortise::image::appc_files({}, options)));
+  return opened.provide<mortise::model::overlay_layers>(location);
+}
+
+}  // namespace
+
+TEST_CASE("store: Appc images beside others, each tree under its own key") {
+  if (support::missing_root()) return;
+  const support::aci_directory place;
+  const support::temporary_directory directory;
+  const std::string store = directory / "store";
+  const std::string base = aci_tar(aci_manifest("", "base"), {"a", "b"});
+  place.put("base", base, [](const std::string& text) { return support::xz(text); });
+  place.put(
+      "part",
+      aci_tar(aci_manifest(aci_dependencies({aci_dependency("base")}) + R"(,"pathWhitelist":["/b"])", "part"), {}));
+  place.put("app",
+            aci_tar(aci_manifest(aci_dependencies({aci_dependency("base"), aci_dependency("part")}), "app"), {"c"}));
+  const auto app = provide(store, "appc:app", place.prefix());
+  REQUIRE_MESSAGE(app.ok(), message(app.status()));
+  REQUIRE(app->layers.size() == 4);
+  CHECK(support::tree(app->layers[0].directory).paths() == strings{"a", "b"});
+  CHECK(support::tree(app->layers[1].directory).paths() == strings{"b"});
+  CHECK(app->layers[0].diff_id == app->layers[1].diff_id);
+  CHECK_FALSE(app->config.appc_manifest.empty());
+  const support::merged_layers merged(app->layers);
+  CHECK(support::tree(merged.path()).paths() == strings{"a", "b", "c"});
+
+  support::layout_builder layout(directory / "oci");  // a layer of OCI's with the same bytes is another tree
+  const auto same = support::plain_layer(base);
+  layout.write_image({same});
+  const auto image = provide(store, "oci:" + layout.path() + ":latest", place.prefix());
+  REQUIRE_MESSAGE(image.ok(), message(image.status()));
+  CHECK(support::tree(image->layers[0].directory).paths() == strings{"manifest", "rootfs", "rootfs/a", "rootfs/b"});
+  CHECK(image->config.appc_manifest.empty());
+  const auto again = provide(store, "appc:app", place.prefix());
+  CHECK(again->manifest == app->manifest);
+  CHECK(again->layers[1].directory == app->layers[1].directory);
+}
