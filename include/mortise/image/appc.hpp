@@ -79,6 +79,8 @@ class file_finder final : public image_finder {
   [[nodiscard]] std::string fingerprint() const override {
     return !fingerprint_.empty() && stands_alone(file_) ? fingerprint_ : std::string();
   }
+  [[nodiscard]] bool is_elsewhere() const override { return false; }
+  void heed(const std::atomic<bool>* cancelled) override { from_.heed(cancelled); }
 
  private:
   /// A directory's name, which ends in a slash or is empty.
@@ -103,6 +105,8 @@ class name_finder final : public image_finder {
     return from_.find(wanted, platform_below(for_image, from_.options().platform));
   }
   [[nodiscard]] std::string fingerprint() const override { return wanted_.id ? wanted_.id->text() : std::string(); }
+  [[nodiscard]] bool is_elsewhere() const override { return true; }
+  void heed(const std::atomic<bool>* cancelled) override { from_.heed(cancelled); }
 
  private:
   Discoverer from_;

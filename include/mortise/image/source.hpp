@@ -43,6 +43,9 @@ class origin {
   /// there when it is asked again. Others are read where they lie.
   [[nodiscard]] virtual bool is_remote() const { return false; }
 
+  /// Whether `roots` asks another machine, so that a store that remembers an answer need not ask again each time.
+  [[nodiscard]] virtual bool is_elsewhere() const { return is_remote(); }
+
   /// Streams the bytes of a blob from `range.first` up to `range.last`, unverified. `begin` of the sink is called once,
   /// whatever it takes to get all of them; no byte comes twice.
   /// Fails with UNIMPLEMENTED where a part was asked for and only the whole is to be had, before the sink has heard of

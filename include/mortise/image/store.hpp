@@ -185,7 +185,7 @@ class store {
 
   [[nodiscard]] std::unique_ptr<origin> open_local(const std::string& location) const {
     auto found = open_origin(location);
-    if (!found.ok() || found->opened->is_remote() || !found->opened->roots().ok()) return nullptr;
+    if (!found.ok() || found->opened->is_elsewhere() || !found->opened->roots().ok()) return nullptr;
     return std::move(found->opened);
   }
 
@@ -270,7 +270,7 @@ class store {
 
   /// Whether a record answers for the origin without a question to it.
   static bool is_current(const image_record& known, const origin& from, refresh when) {
-    if (when == refresh::never || (when == refresh::missing && from.is_remote())) return true;
+    if (when == refresh::never || (when == refresh::missing && from.is_elsewhere())) return true;
     const std::string fingerprint = from.fingerprint();
     return !fingerprint.empty() && known.fingerprint == fingerprint;
   }

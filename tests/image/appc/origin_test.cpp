@@ -30,6 +30,8 @@ class shelf final : public image_finder {
     return read(wanted.name.text());
   }
   [[nodiscard]] std::string fingerprint() const override { return "as it is"; }
+  [[nodiscard]] bool is_elsewhere() const override { return true; }
+  void heed(const std::atomic<bool>* /*cancelled*/) override {}
 
  private:
   absl::StatusOr<stored_aci> read(const std::string& name) {
@@ -55,6 +57,7 @@ TEST_CASE("Appc origin: each question is asked once, each image is one layer for
   image_origin from(std::move(images));
   CHECK(from.fingerprint() == "as it is");
   CHECK_FALSE(from.is_remote());
+  CHECK(from.is_elsewhere());
   const provided_image image(from);
   REQUIRE_MESSAGE(image.status.ok(), image.said());
   CHECK(asked == std::map<std::string, int>{{"app", 1}, {"base", 1}, {"left", 1}, {"right", 1}});

@@ -24,13 +24,14 @@ namespace {
 using mixed_store = mortise::image::store<mortise::image::oci_layout, mortise::image::appc_files>;
 
 absl::StatusOr<mortise::model::image> provide(const std::string& directory, const std::string& location,
-                                              const std::string& prefix) {
+                                              const std::string& prefix,
+                                              const mortise::image::provide_options& how = {}) {
   mortise::image::appc::discovery_options options;
   options.prefixes = {prefix};
   options.meta = false;
   MORTISE_ASSIGN_OR_RETURN(
       auto opened, mixed_store::open(directory, mortise::image::oci_layout(), mortise::image::appc_files({}, options)));
-  return opened.provide<mortise::model::overlay_layers>(location);
+  return opened.provide<mortise::model::overlay_layers>(location, how);
 }
 
 }  // namespace
@@ -67,4 +68,20 @@ TEST_CASE("store: Appc images beside others, each tree under its own key") {
   const auto again = provide(store, "appc:app", place.prefix());
   CHECK(again->manifest == app->manifest);
   CHECK(again->layers[1].directory == app->layers[1].directory);
+}
+
+TEST_CASE("store: an Appc image that was found once is not looked for again, unless that is wanted") {
+  if (support::missing_root()) return;
+  const support::aci_directory place;
+  const support::temporary_directory directory;
+  const std::string store = directory / "store";
+  place.put("app", aci_tar(aci_manifest("", "app"), {"first"}));
+  REQUIRE(provide(store, "appc:app", place.prefix()).ok());
+  place.put("app", aci_tar(aci_manifest("", "app"), {"second"}));
+  const auto remembered = provide(store, "appc:app", place.prefix());
+  REQUIRE(remembered.ok());
+  CHECK(support::tree(remembered->layers[0].directory).paths() == strings{"first"});
+  const auto asked = provide(store, "appc:app", place.prefix(), {.refresh = mortise::image::refresh::always});
+  REQUIRE(asked.ok());
+  CHECK(support::tree(asked->layers[0].directory).paths() == strings{"second"});
 }

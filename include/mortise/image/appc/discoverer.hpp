@@ -145,6 +145,11 @@ class discoverer {
 
   [[nodiscard]] const discovery_options& options() const { return options_; }
 
+  /// From now on in place of the options' own flag; null leaves that.
+  void heed(const std::atomic<bool>* cancelled) {
+    if (cancelled != nullptr) options_.cancelled = cancelled;
+  }
+
  private:
   static constexpr std::size_t most_page = std::size_t{1} << 20;
   static constexpr std::size_t most_signature = std::size_t{64} << 10;

@@ -4,6 +4,7 @@
 /// An Appc image and all that it depends on, opened as one image of OCI.
 /// Needs: RapidJSON, libarchive, libcrypto, libbz2, liblzma, libisal or zlib, libzstd.
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -33,8 +34,10 @@ class image_finder {
   virtual absl::StatusOr<stored_aci> find_main() = 0;
   /// One that `for_image` depends on.
   virtual absl::StatusOr<stored_aci> find(const dependency& wanted, const stored_aci& for_image) = 0;
-  /// As origin::fingerprint.
+  /// As origin has them.
   [[nodiscard]] virtual std::string fingerprint() const = 0;
+  [[nodiscard]] virtual bool is_elsewhere() const = 0;
+  virtual void heed(const std::atomic<bool>* cancelled) = 0;
 };
 
 class image_origin final : public origin {
@@ -70,6 +73,8 @@ class image_origin final : public origin {
   }
 
   [[nodiscard]] std::string fingerprint() const override { return finder_->fingerprint(); }
+  [[nodiscard]] bool is_elsewhere() const override { return finder_->is_elsewhere(); }
+  void heed(const std::atomic<bool>* cancelled) override { finder_->heed(cancelled); }
 
  private:
   /// Of an image that was found before in another file, the first file stays.
