@@ -13,7 +13,6 @@
 
 #include "mortise_run/composition.hpp"
 #include "mortise_run/options.hpp"
-#include "mortise_run/signals.hpp"
 
 namespace {
 
@@ -57,7 +56,7 @@ int run(options what) {
   const bool is_root = ::geteuid() == 0;
   if (!is_root && !what.rootless && !what.quiet) say("not root: running rootless, in a user namespace");
   what.rootless = what.rootless || !is_root;
-  auto signals = signal_relay::start();
+  auto signals = tool::signal_relay::start();
   if (!signals.ok()) return fail(signals.status(), ours);
 
   std::vector<const composition*> possible = {&rootless_overlay, &rootless_copy};

@@ -15,6 +15,7 @@ ABSEIL = ("absl_status", "absl_statusor")
 EVERYTHING = (*ABSEIL, "libcrypto", "libarchive", "libzstd", "zlib", "libisal", "libcurl")
 # Name in examples/ (of a file, and of the folder of its other parts), packages, whether they are linked statically.
 LAUNCHERS = (("minimal_launcher", ABSEIL, True), ("hello", EVERYTHING, False), ("mortise_run", EVERYTHING, False))
+SHARED = {"mortise_run": ["tool/images.cpp"]}  # parts that lie elsewhere
 COMPILERS = ("g++", "clang++-19")
 HEADS = ["", "compiler", "files", "compile -O2 (s)", "stripped (KiB)", "needs"]
 
@@ -34,7 +35,8 @@ def run(quick, report):
 
 def row(scratch, compiler, name, packages, static, rounds):
     examples = SOURCE / "examples"
-    sources = [examples / f"{name}.cpp", *sorted((examples / name).glob("*.cpp"))]
+    sources = [examples / f"{name}.cpp", *sorted((examples / name).glob("*.cpp")),
+               *(examples / part for part in SHARED.get(name, []))]
     if not sources[0].exists():
         raise Missing(f"{sources[0].relative_to(SOURCE)} is not there")
     if shutil.which(compiler) is None:

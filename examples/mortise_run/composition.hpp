@@ -6,15 +6,15 @@
 #include <mortise/base/status.hpp>
 #include <mortise/state/recover.hpp>
 
+#include "../tool/signals.hpp"
 #include "options.hpp"
-#include "signals.hpp"
 
 namespace mortise_run {
 
 /// One container type, as two functions.
 struct composition {
   /// Runs the container to its end and destroys it; returns the exit code.
-  absl::StatusOr<int> (*run)(const options& what, signal_relay& signals);
+  absl::StatusOr<int> (*run)(const options& what, tool::signal_relay& signals);
   /// Frees what earlier runs of this type left when they were killed.
   absl::StatusOr<mortise::state::recovery> (*recover)(const options& what);
 };

@@ -17,9 +17,10 @@
 #include <string>
 #include <utility>
 
+#include "../tool/images.hpp"
 #include "composition.hpp"
+#include "enforce.hpp"
 #include "progress.hpp"
-#include "store.hpp"
 
 namespace mortise_run {
 
@@ -42,32 +43,33 @@ struct names_of<isolate::pack<Isolators...>> {
 /// Shows progress, and tells the relay when a signal may be the container's.
 class run_observer : public progress_view {
  public:
-  void tell(signal_relay& signals) { signals_ = &signals; }
+  void tell(tool::signal_relay& signals) { signals_ = &signals; }
   void begin(const mortise::container_id& id, mortise::step which) {
     if (which == mortise::step::spawn && signals_ != nullptr) signals_->keep();
     progress_view::begin(id, which);
   }
 
  private:
-  signal_relay* signals_ = nullptr;
+  tool::signal_relay* signals_ = nullptr;
 };
 
 template <class Rootfs, class Isolators>
 class runner {
-  using container = mortise::basic_container<images, Rootfs, mortise::launch::clone, run_observer, Isolators>;
+  using container = mortise::basic_container<tool::images, Rootfs, mortise::launch::clone, run_observer, Isolators>;
   using host = typename container::host;
   using settings_type = typename container::settings;
 
  public:
-  static absl::StatusOr<int> run(const options& what, signal_relay& signals) {
+  static absl::StatusOr<int> run(const options& what, tool::signal_relay& signals) {
     MORTISE_ASSIGN_OR_RETURN(host place, open(what));
     std::string isolation;
     names_of<Isolators>::add_to(isolation);
-    place.observer().describe(progress_view::style_for(what.quiet), what.image, std::string(Rootfs::name), isolation);
+    place.observer().describe(tool::style_for(what.quiet), what.image, std::string(Rootfs::name), isolation);
     place.observer().tell(signals);
-    if (what.image.starts_with("aci:") || what.image.starts_with("appc:"))
-      MORTISE_RETURN_IF_ERROR(place.store().look_in(
-          {what.aci_prefixes, what.aci_keys, what.aci_http, what.platform, &signals.cancelled()}));
+    tool::source_options sources = what.sources;
+    sources.cancelled = &signals.cancelled();
+    sources.platform = what.platform;
+    MORTISE_RETURN_IF_ERROR(place.store().configure(sources));
     MORTISE_ASSIGN_OR_RETURN(container box, place.launch(launch_options(what, signals)));
     const bool goes_on = signals.forward_to(box.pidfd());
     const auto ended = goes_on ? box.wait() : absl::CancelledError("");
@@ -91,7 +93,7 @@ class runner {
     return host::open({what.store, mortise::concat(mortise::state::default_state_directory(), "-run")});
   }
 
-  static typename container::launch_options launch_options(const options& what, const signal_relay& signals) {
+  static typename container::launch_options launch_options(const options& what, const tool::signal_relay& signals) {
     return {.image = what.image,
             .args = what.args,
             .entrypoint = what.entrypoint,

@@ -4,6 +4,7 @@
 
 #include <examples/program.hpp>
 #include <examples/scene.hpp>
+#include <image/registry/real_registry.hpp>
 #include <support/leaks.hpp>
 #include <support/skip.hpp>
 
@@ -264,9 +265,7 @@ TEST_CASE("mortise-run: wrong images and wrong wishes are refused as 125, by nam
   const std::string layout = scene::get().layout();
   const std::string image = scene::get().image();
   const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
-      {{"busybox"},
-       "no source of this store takes it (write oci:PATH[:TAG] or docker-archive:PATH[:REF] or aci:FILE or "
-       "appc:NAME[:VERSION])"},
+      {{"Busybox"}, "no source of this store takes it (write oci:PATH[:TAG] or docker-archive:PATH[:REF] or "},
       {{"oci:/nowhere"}, "open image 'oci:/nowhere'"},
       {{"oci:" + layout + ":nope"}, "no tag 'nope'"},
       {{"docker-archive:" + layout}, "provide image 'docker-archive:"},
@@ -314,6 +313,24 @@ TEST_CASE("mortise-run: a signal cancels a pull, and the next one succeeds") {
   CHECK(cancelled.code == 128 + SIGINT);
   CHECK(has(cancelled.err, "cancelled by a signal"));
   CHECK(mortise_run({"-q", image, "true"}).code == 0);
+}
+
+TEST_CASE("mortise-run: an image from a registry, by its bare name") {
+  if (examples::missing_host() || support::missing_registry()) return;
+  (void)scene::get();
+  const host place;
+  const support::real_registry registry;
+  const std::string name = registry.host() + "/box";
+  REQUIRE(examples::run({"skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", scene::get().image(),
+                         "docker://" + name})
+              .code == 0);
+  const outcome ran = mortise_run({name, "echo", "pulled"});
+  CHECK_MESSAGE(ran.code == 0, ran.err);
+  CHECK(ran.out == "pulled\n");
+  CHECK(has(ran.err, "fetch: " + name + ", 1 layer, "));
+  const outcome unknown = mortise_run({"-q", registry.host() + "/nothing:here", "true"});
+  CHECK(unknown.code == 125);
+  CHECK(has(unknown.err, "open image") + has(unknown.err, "provide image") == 1);
 }
 
 TEST_CASE("mortise-run: what a killed one leaves, the next one frees") {

@@ -58,8 +58,9 @@ class scene {
   [[nodiscard]] std::string image() const { return "oci:" + layout() + ":latest"; }
   /// A root directory of the same files.
   [[nodiscard]] std::string root() const { return place_ / "root"; }
-  /// A copy where every user can reach it.
+  /// Copies where every user can reach them.
   [[nodiscard]] std::string mortise_run() const { return place_ / "mortise-run"; }
+  [[nodiscard]] std::string mortise_image() const { return place_ / "mortise-image"; }
   [[nodiscard]] std::string store() const { return place_ / "store"; }
   /// A directory of nobody's.
   [[nodiscard]] std::string nobody() const { return place_ / "nobody"; }
@@ -79,8 +80,9 @@ umoci unpack --image image:latest bundle; cp -a root/. bundle/rootfs/; umoci rep
 umoci config --image image:latest --config.cmd /bin/echo --config.cmd 'by default' --config.env FROM=image
 rm -r bundle; umoci unpack --image image:latest bundle; truncate -s 300M bundle/rootfs/zeros
 umoci repack --image image:large bundle; rm -r bundle
-cp "$1" mortise-run; chmod -R a+rX image)sh";
-    const outcome made = run({"sh", "-c", script, place_.path(), support::built_program("examples/mortise-run")});
+cp "$1" "$2" .; chmod -R a+rX image)sh";
+    const outcome made = run({"sh", "-c", script, place_.path(), support::built_program("examples/mortise-run"),
+                              support::built_program("examples/mortise-image")});
     if (made.code != 0) throw std::runtime_error("make a scene: " + made.err);
   }
 

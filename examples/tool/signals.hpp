@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// Signals on their way through mortise-run: they cancel a pull, reach a running container, and disturb
+/// Signals on their way through a program: they cancel a pull, reach a running container, and disturb
 /// nothing while it is being destroyed.
 
 #include <poll.h>
@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-namespace mortise_run {
+namespace tool {
 
 /// Made before any other thread, so that all inherit the blocked mask and the relay's thread alone hears.
 class signal_relay {
@@ -118,4 +118,4 @@ class signal_relay {
   std::thread thread_;
 };
 
-}  // namespace mortise_run
+}  // namespace tool

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Part of mortise-run and mortise-image: of the former the only file that sees RapidJSON, libarchive, libcrypto,
+// libcurl and the decompressors.
+#include "images.hpp"
+
+#include "sources.hpp"
+
+namespace tool {
+
+using namespace mortise;
+
+struct images::parts {
+  image_store store;
+  bool checks_signatures = false;
+
+  /// What was taken without them before is asked for again, to be checked.
+  [[nodiscard]] image::provide_options checked(image::provide_options options) const {
+    if (checks_signatures && options.refresh == image::refresh::missing) options.refresh = image::refresh::always;
+    return options;
+  }
+};
+
+absl::StatusOr<images> images::open(const std::string& directory, const source_options& options) {
+  MORTISE_ASSIGN_OR_RETURN(auto store, open_image_store(directory, options));
+  return images(std::make_shared<parts>(parts{std::move(store), !options.aci_keys.empty()}));
+}
+
+absl::Status images::configure(const source_options& options) {
+  MORTISE_ASSIGN_OR_RETURN(parts_->store, open_image_store(parts_->store.path(), options));
+  parts_->checks_signatures = !options.aci_keys.empty();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<model::digest> images::fetch(std::string_view location, const image::provide_options& options) {
+  MORTISE_ASSIGN_OR_RETURN(auto found, parts_->store.fetch(location, options));
+  return std::move(found.digest);
+}
+
+absl::Status images::settle() { return parts_->store.settle(); }
+
+absl::StatusOr<model::image> images::provide_in(model::overlay_layers /*format*/, std::string_view location,
+                                                const image::provide_options& options, const hearer& hear) {
+  return parts_->store.provide<model::overlay_layers>(location, parts_->checked(options), hear);
+}
+
+absl::StatusOr<model::image> images::provide_in(model::unprivileged_overlay_layers /*format*/,
+                                                std::string_view location, const image::provide_options& options,
+                                                const hearer& hear) {
+  return parts_->store.provide<model::unprivileged_overlay_layers>(location, parts_->checked(options), hear);
+}
+
+}  // namespace tool
