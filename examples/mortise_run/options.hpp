@@ -10,6 +10,7 @@
 #include <mortise/base/id.hpp>
 #include <mortise/base/status.hpp>
 #include <mortise/base/units.hpp>
+#include <mortise/image/store_concept.hpp>
 #include <mortise/model/platform.hpp>
 #include <optional>
 #include <span>
@@ -44,7 +45,8 @@ struct options {
   std::optional<mortise::container_id> name;
   std::optional<mortise::model::platform> platform;
   tool::source_options sources;
-  std::string store;              ///< absolute; empty for the default
+  std::string store;  ///< absolute; empty for the default
+  mortise::image::refresh refresh = mortise::image::refresh::missing;
   bool strict_isolators = false;  ///< an Appc image whose isolators cannot all be enforced is refused
   bool copy = false;              ///< the backend, instead of overlay
   bool rootless = false;
@@ -55,6 +57,13 @@ struct options {
 };
 
 namespace detail {
+
+inline std::optional<mortise::image::refresh> parse_refresh(std::string_view text) {
+  using mortise::image::refresh;
+  if (text == "missing") return refresh::missing;
+  if (text == "always") return refresh::always;
+  return text == "never" ? std::optional(refresh::never) : std::nullopt;
+}
 
 inline std::optional<double> parse_double(std::string_view text) {
   double value = 0;
@@ -93,6 +102,10 @@ inline constexpr tool::option<options> all_options[] = {
     {"cpus", 0, "N", "at most the time of this many processors, as in 1.5",
      [](options& to, std::string_view value) {
        return tool::assign(to.cpus, detail::parse_double(value), value, "a number of processors such as 1.5");
+     }},
+    {"pull", 0, "WHEN", "ask a registry about the image always, never, or if it is missing (default)",
+     [](options& to, std::string_view value) {
+       return tool::assign(to.refresh, detail::parse_refresh(value), value, "missing, always or never");
      }},
     {"pids-limit", 0, "N", "at most this many processes and threads",
      [](options& to, std::string_view value) {

@@ -19,6 +19,7 @@ namespace tool {
 /// Signatures are asked for where there are keys.
 struct signatures {
   std::optional<mortise::image::appc::gpgv> by_keys;
+  [[nodiscard]] bool is_needed() const { return by_keys.has_value(); }
   absl::Status operator()(const mortise::model::ac_identifier& name, const mortise::image::file_section& aci,
                           const mortise::image::appc::signature_text& ask) const {
     return by_keys ? (*by_keys)(name, aci, ask) : absl::OkStatus();

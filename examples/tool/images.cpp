@@ -11,23 +11,15 @@ using namespace mortise;
 
 struct images::parts {
   image_store store;
-  bool checks_signatures = false;
-
-  /// What was taken without them before is asked for again, to be checked.
-  [[nodiscard]] image::provide_options checked(image::provide_options options) const {
-    if (checks_signatures && options.refresh == image::refresh::missing) options.refresh = image::refresh::always;
-    return options;
-  }
 };
 
 absl::StatusOr<images> images::open(const std::string& directory, const source_options& options) {
   MORTISE_ASSIGN_OR_RETURN(auto store, open_image_store(directory, options));
-  return images(std::make_shared<parts>(parts{std::move(store), !options.aci_keys.empty()}));
+  return images(std::make_shared<parts>(parts{std::move(store)}));
 }
 
 absl::Status images::configure(const source_options& options) {
   MORTISE_ASSIGN_OR_RETURN(parts_->store, open_image_store(parts_->store.path(), options));
-  parts_->checks_signatures = !options.aci_keys.empty();
   return absl::OkStatus();
 }
 
@@ -40,13 +32,13 @@ absl::Status images::settle() { return parts_->store.settle(); }
 
 absl::StatusOr<model::image> images::provide_in(model::overlay_layers /*format*/, std::string_view location,
                                                 const image::provide_options& options, const hearer& hear) {
-  return parts_->store.provide<model::overlay_layers>(location, parts_->checked(options), hear);
+  return parts_->store.provide<model::overlay_layers>(location, options, hear);
 }
 
 absl::StatusOr<model::image> images::provide_in(model::unprivileged_overlay_layers /*format*/,
                                                 std::string_view location, const image::provide_options& options,
                                                 const hearer& hear) {
-  return parts_->store.provide<model::unprivileged_overlay_layers>(location, parts_->checked(options), hear);
+  return parts_->store.provide<model::unprivileged_overlay_layers>(location, options, hear);
 }
 
 }  // namespace tool

@@ -31,39 +31,15 @@ inline auto all_sources(const source_options& options) {
                     basic_registry<mortise::fetch::http<loaded_curl>>({.cancelled = options.cancelled}));
 }
 
+template <class... Sources>
+mortise::image::store<Sources...> image_store_for(const std::tuple<Sources...>&);
+
 /// A store of images from all of them.
-template <class... Sources>
-class image_store_of : public mortise::image::store<Sources...> {
-  using store = mortise::image::store<Sources...>;
-
- public:
-  static absl::StatusOr<image_store_of> open(const std::string& directory, std::tuple<Sources...> sources) {
-    auto opened = std::apply([&](const Sources&... each) { return store::open(directory, each...); }, sources);
-    if (!opened.ok()) return opened.status();
-    return image_store_of(*std::move(opened), std::move(sources));
-  }
-
-  /// A location as the store remembers it: as it is where no source takes it.
-  [[nodiscard]] std::string canonical(std::string_view location) const {
-    std::string out(location);
-    const auto ask = [&](const auto& each) { return each.accepts(location) && (out = each.canonical(location), true); };
-    std::apply([&](const Sources&... each) { (void)(ask(each) || ...); }, sources_);
-    return out;
-  }
-
- private:
-  image_store_of(store opened, std::tuple<Sources...> sources)
-      : store(std::move(opened)), sources_(std::move(sources)) {}
-
-  std::tuple<Sources...> sources_;
-};
-template <class... Sources>
-image_store_of<Sources...> image_store_for(const std::tuple<Sources...>&);
-
 using image_store = decltype(image_store_for(all_sources({})));
 
 inline absl::StatusOr<image_store> open_image_store(const std::string& directory, const source_options& options) {
-  return image_store::open(directory, all_sources(options));
+  return std::apply([&](auto... each) { return image_store::open(directory, std::move(each)...); },
+                    all_sources(options));
 }
 
 }  // namespace tool

@@ -76,8 +76,9 @@ class basic_container {
     /// Called once the image is there and before anything is made for it: adds what the image itself asks for to the
     /// settings, or refuses the image by failing. An image's word alone changes nothing.
     std::function<absl::Status(const model::image&, settings&)> adjust{};
-    std::optional<container_id> id{};              ///< random without
-    std::optional<model::platform> platform{};     ///< the host's without
+    std::optional<container_id> id{};           ///< random without
+    std::optional<model::platform> platform{};  ///< the host's without
+    image::refresh refresh = image::refresh::missing;
     const std::atomic<bool>* cancelled = nullptr;  ///< ends the making ready of the image
   };
 
@@ -283,7 +284,9 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
   absl::StatusOr<model::image> fetch(const container_id& id, const launch_options& options) {
     shared_->observer.begin(id, step::fetch);
     auto image = shared_->store.template provide<layer_format>(
-        options.image, image::provide_options{.platform = options.platform, .cancelled = options.cancelled},
+        options.image,
+        image::provide_options{
+            .platform = options.platform, .cancelled = options.cancelled, .refresh = options.refresh},
         [&](const image::progress& how) { shared_->observer.progress(id, how); });
     shared_->observer.end(id, step::fetch, image.status());
     return image;

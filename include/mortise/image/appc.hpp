@@ -80,6 +80,7 @@ class file_finder final : public image_finder {
     return !fingerprint_.empty() && stands_alone(file_) ? fingerprint_ : std::string();
   }
   [[nodiscard]] bool is_elsewhere() const override { return false; }
+  [[nodiscard]] bool must_be_asked() const override { return from_.checks_signatures(); }
   void heed(const std::atomic<bool>* cancelled) override { from_.heed(cancelled); }
 
  private:
@@ -106,6 +107,7 @@ class name_finder final : public image_finder {
   }
   [[nodiscard]] std::string fingerprint() const override { return wanted_.id ? wanted_.id->text() : std::string(); }
   [[nodiscard]] bool is_elsewhere() const override { return true; }
+  [[nodiscard]] bool must_be_asked() const override { return from_.checks_signatures(); }
   void heed(const std::atomic<bool>* cancelled) override { from_.heed(cancelled); }
 
  private:

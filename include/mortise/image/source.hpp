@@ -46,6 +46,10 @@ class origin {
   /// Whether `roots` asks another machine, so that a store that remembers an answer need not ask again each time.
   [[nodiscard]] virtual bool is_elsewhere() const { return is_remote(); }
 
+  /// Whether it checks what a store's memory does not tell, a signature: then it is asked each time, whatever is
+  /// remembered.
+  [[nodiscard]] virtual bool must_be_asked() const { return false; }
+
   /// Streams the bytes of a blob from `range.first` up to `range.last`, unverified. `begin` of the sink is called once,
   /// whatever it takes to get all of them; no byte comes twice.
   /// Fails with UNIMPLEMENTED where a part was asked for and only the whole is to be had, before the sink has heard of

@@ -121,6 +121,14 @@ class store {
     return known;
   }
 
+  /// A location as the store remembers it; as it is where no source takes it.
+  [[nodiscard]] std::string canonical(std::string_view location) const {
+    std::string out(location);
+    const auto ask = [&](const auto& each) { return each.accepts(location) && (out = each.canonical(location), true); };
+    std::apply([&](const Sources&... each) { (void)(ask(each) || ...); }, sources_);
+    return out;
+  }
+
   /// From now on `collect` leaves the images of a location alone, known or yet to come; or no longer.
   absl::Status pin(std::string_view location) {
     const std::string key = canonical(location);
@@ -209,13 +217,6 @@ class store {
     return found_origin{**std::move(opened), canonical(location)};
   }
 
-  [[nodiscard]] std::string canonical(std::string_view location) const {
-    std::string out(location);
-    const auto ask = [&](const auto& each) { return each.accepts(location) && (out = each.canonical(location), true); };
-    std::apply([&](const Sources&... each) { (void)(ask(each) || ...); }, sources_);
-    return out;
-  }
-
   /// What an unchanged origin was resolved to before costs no question to it.
   template <class Format, class Progress>
   absl::StatusOr<model::image> provide_from(const found_origin& from, const provide_options& options, Progress& hear) {
@@ -270,6 +271,7 @@ class store {
 
   /// Whether a record answers for the origin without a question to it.
   static bool is_current(const image_record& known, const origin& from, refresh when) {
+    if (from.must_be_asked()) return false;
     if (when == refresh::never || (when == refresh::missing && from.is_elsewhere())) return true;
     const std::string fingerprint = from.fingerprint();
     return !fingerprint.empty() && known.fingerprint == fingerprint;

@@ -194,6 +194,7 @@ TEST_CASE("discoverer: what comes is bounded: pages, images, all images together
 
 TEST_CASE("discoverer: a signature is asked for by those who want one, from beside the image, and decides") {
   struct wants_word {
+    [[nodiscard]] bool is_needed() const { return true; }
     absl::Status operator()(const mortise::model::ac_identifier& name, const mortise::image::file_section& aci,
                             const signature_text& ask) const {
       MORTISE_ASSIGN_OR_RETURN(const std::string text, ask());

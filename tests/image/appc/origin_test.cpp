@@ -31,6 +31,7 @@ class shelf final : public image_finder {
   }
   [[nodiscard]] std::string fingerprint() const override { return "as it is"; }
   [[nodiscard]] bool is_elsewhere() const override { return true; }
+  [[nodiscard]] bool must_be_asked() const override { return true; }
   void heed(const std::atomic<bool>* /*cancelled*/) override {}
 
  private:
@@ -58,6 +59,7 @@ TEST_CASE("Appc origin: each question is asked once, each image is one layer for
   CHECK(from.fingerprint() == "as it is");
   CHECK_FALSE(from.is_remote());
   CHECK(from.is_elsewhere());
+  CHECK(from.must_be_asked());
   const provided_image image(from);
   REQUIRE_MESSAGE(image.status.ok(), image.said());
   CHECK(asked == std::map<std::string, int>{{"app", 1}, {"base", 1}, {"left", 1}, {"right", 1}});

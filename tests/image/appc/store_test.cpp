@@ -85,3 +85,35 @@ TEST_CASE("store: an Appc image that was found once is not looked for again, unl
   REQUIRE(asked.ok());
   CHECK(support::tree(asked->layers[0].directory).paths() == strings{"second"});
 }
+
+TEST_CASE("store: where signatures are checked, what was taken without is never believed") {
+  if (support::missing_root()) return;
+  /// Believes nothing.
+  struct nobody {
+    [[nodiscard]] bool is_needed() const { return true; }
+    absl::Status operator()(const mortise::model::ac_identifier& /*name*/, const mortise::image::file_section& /*aci*/,
+                            const mortise::image::appc::signature_text& /*ask*/) const {
+      return absl::PermissionDeniedError("nobody signed it");
+    }
+  };
+  const support::aci_directory place;
+  const support::temporary_directory directory;
+  place.put("app", aci_tar(aci_manifest("", "app"), {"file"}));
+  const auto taken = provide(directory / "store", "appc:app", place.prefix());
+  REQUIRE(taken.ok());
+  using strict = mortise::image::basic_appc<mortise::fetch::file, nobody>;
+  mortise::image::appc::discovery_options options;
+  options.prefixes = {place.prefix()};
+  options.meta = false;
+  auto store = mortise::image::store<strict>::open(directory / "store", strict({}, options));
+  REQUIRE(store.ok());
+  using mortise::image::refresh;
+  const std::string pinned = "appc:app@sha512-" + std::string(taken->layers[0].diff_id->hex());
+  REQUIRE(provide(directory / "store", pinned, place.prefix()).ok());
+  for (const std::string& location : {std::string("appc:app"), pinned})
+    for (const refresh when : {refresh::missing, refresh::always})
+      CHECK(absl::IsPermissionDenied(
+          store->provide<mortise::model::overlay_layers>(location, {.refresh = when}).status()));
+  CHECK(absl::IsNotFound(
+      store->provide<mortise::model::overlay_layers>("appc:app", {.refresh = refresh::never}).status()));
+}

@@ -145,6 +145,8 @@ class discoverer {
 
   [[nodiscard]] const discovery_options& options() const { return options_; }
 
+  [[nodiscard]] bool checks_signatures() const { return check_.is_needed(); }
+
   /// From now on in place of the options' own flag; null leaves that.
   void heed(const std::atomic<bool>* cancelled) {
     if (cancelled != nullptr) options_.cancelled = cancelled;

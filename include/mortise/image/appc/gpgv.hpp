@@ -38,6 +38,8 @@ class gpgv {
   explicit gpgv(std::string directory, std::chrono::milliseconds time = std::chrono::seconds(60))
       : directory_(std::move(directory)), time_(time) {}
 
+  [[nodiscard]] bool is_needed() const { return true; }
+
   absl::Status operator()(const model::ac_identifier& name, const file_section& aci, const signature_text& ask) const {
     return annotate(check(name, aci, ask), concat("check signature of image '", name.text(), '\''));
   }

@@ -37,6 +37,7 @@ class image_finder {
   /// As origin has them.
   [[nodiscard]] virtual std::string fingerprint() const = 0;
   [[nodiscard]] virtual bool is_elsewhere() const = 0;
+  [[nodiscard]] virtual bool must_be_asked() const = 0;
   virtual void heed(const std::atomic<bool>* cancelled) = 0;
 };
 
@@ -74,6 +75,7 @@ class image_origin final : public origin {
 
   [[nodiscard]] std::string fingerprint() const override { return finder_->fingerprint(); }
   [[nodiscard]] bool is_elsewhere() const override { return finder_->is_elsewhere(); }
+  [[nodiscard]] bool must_be_asked() const override { return finder_->must_be_asked(); }
   void heed(const std::atomic<bool>* cancelled) override { finder_->heed(cancelled); }
 
  private:

@@ -23,10 +23,13 @@ concept signature_check =
     std::copy_constructible<Check> &&
     requires(const Check& check, const model::ac_identifier& name, const file_section& aci, const signature_text& ask) {
       { check(name, aci, ask) } -> std::same_as<absl::Status>;
+      /// Whether there is anything that it would refuse: then images are looked at each time that they are used.
+      { check.is_needed() } -> std::same_as<bool>;
     };
 
 /// Asks for no signature: what the image ID does not pin is trusted as its transport is.
 struct no_signature {
+  [[nodiscard]] bool is_needed() const { return false; }
   absl::Status operator()(const model::ac_identifier& /*name*/, const file_section& /*aci*/,
                           const signature_text& /*ask*/) const {
     return absl::OkStatus();
