@@ -105,8 +105,8 @@ class runner {
                               settings_type& with) { return hold_to_isolators(what, image.config, with); },
             .id = what.name,
             .platform = what.platform,
-            .cancelled = &signals.cancelled(),
-            .refresh = what.refresh};
+            .refresh = what.refresh,
+            .cancelled = &signals.cancelled()};
   }
 
   /// Holds an Appc image to the isolators that it asks for, unless an option says otherwise, and says how far.

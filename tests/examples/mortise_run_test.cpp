@@ -324,10 +324,15 @@ TEST_CASE("mortise-run: an image from a registry, by its bare name") {
   REQUIRE(examples::run({"skopeo", "--insecure-policy", "copy", "-q", "--dest-tls-verify=false", scene::get().image(),
                          "docker://" + name})
               .code == 0);
+  const outcome missing = mortise_run({"-q", "--pull", "never", name, "true"});
+  CHECK(missing.code == 125);
+  CHECK(has(missing.err, "it is not in the store for linux/"));
   const outcome ran = mortise_run({name, "echo", "pulled"});
   CHECK_MESSAGE(ran.code == 0, ran.err);
   CHECK(ran.out == "pulled\n");
   CHECK(has(ran.err, "fetch: " + name + ", 1 layer, "));
+  CHECK(mortise_run({"-q", "--pull", "always", name, "true"}).code == 0);
+  CHECK(mortise_run({"-q", "--pull", "never", name, "true"}).code == 0);
   const outcome unknown = mortise_run({"-q", registry.host() + "/nothing:here", "true"});
   CHECK(unknown.code == 125);
   CHECK(has(unknown.err, "open image") + has(unknown.err, "provide image") == 1);
