@@ -36,26 +36,14 @@ bool missing() {
          support::missing_program("nginx");
 }
 
-/// Noise, so that compression leaves it as it is.
-std::string noise(std::size_t size) {
-  std::string out(size, '\0');
-  std::uint64_t state = 88172645463325252U;
-  for (char& each : out) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    each = static_cast<char>(state);
-  }
-  return out;
-}
-
 /// An image of three layers, one of them large enough to come in pieces, in Debian's registry.
 struct scene {
   support::temporary_directory place;
   support::layout_builder layout{place / "oci"};
   support::real_registry server;
   std::string directory = place / "store";
-  support::test_layer large = support::plain_layer(tar_builder().directory("./").file("large", noise(40 << 20)).text());
+  support::test_layer large =
+      support::plain_layer(tar_builder().directory("./").file("large", support::sample_noise(40 << 20)).text());
   std::string manifest;
 
   scene() {
@@ -112,8 +100,7 @@ TEST_CASE("registry store: killed again and again behind a slow proxy, it ends w
   if (missing()) return;
   const scene here;
   const support::real_nginx slow(concat("server {\n  listen 127.0.0.1:PORT;\n  location / { proxy_pass http://",
-                                        here.server.host(),
-                                        "; proxy_set_header Host $http_host; limit_rate 8m; }\n}"));
+                                        here.server.host(), "; proxy_set_header Host $http_host; limit_rate 8m; }\n}"));
   std::uint64_t last = 0;
   for (int round = 0; round < 6; ++round) {
     const pid_t child = ::fork();

@@ -313,13 +313,14 @@ class store {
     return held;
   }
 
-  /// Not written where it is there already, byte for byte.
+  /// Not written where it is there already, byte for byte. Not synced either: it is verified when it is read, and asked
+  /// for again where a power cut took it.
   absl::Status keep_document(const model::digest& digest, std::string_view text) const {
     const std::string name = store_directory::blob_name(digest);
     const auto there = sys::read_file_at(directory_.fd(), name, most_document_bytes);
     if (there.ok() && *there == text) return absl::OkStatus();
     MORTISE_ASSIGN_OR_RETURN(const staging through, directory_.stage());
-    return directory_.publish_file(through, name, text);
+    return directory_.publish_file(through, name, text, false);
   }
 
   /// Keeps the record that leads to an image. Nothing is written where nothing changed.

@@ -120,16 +120,18 @@ class store_directory {
   [[nodiscard]] int locks() const { return locks_.get(); }
   [[nodiscard]] absl::StatusOr<staging> stage() const { return staging::create(staging_.get()); }
 
-  /// Puts a file where readers find all of it or nothing, also after a power cut. What is there is replaced.
-  absl::Status publish_file(const staging& through, const std::string& name, std::string_view content) const {
+  /// Puts a file where readers find all of it or nothing. What is there is replaced. Unless it is `durable` a power cut
+  /// may leave anything in its place: for content that is verified whenever it is read.
+  absl::Status publish_file(const staging& through, const std::string& name, std::string_view content,
+                            bool durable = true) const {
     const std::string temporary = concat("file-", names_->fetch_add(1));
     MORTISE_ASSIGN_OR_RETURN(auto file, sys::open_at(through.fd(), temporary, O_WRONLY | O_CREAT | O_EXCL, 0600));
     absl::Status status = sys::write_all(file.get(), content);
-    if (status.ok() && ::fsync(file.get()) != 0) status = errno_error(errno, "fsync");
+    if (status.ok() && durable && ::fsync(file.get()) != 0) status = errno_error(errno, "fsync");
     status = first_error(std::move(status), file.close());
     if (status.ok() && ::renameat(through.fd(), temporary.c_str(), root_.get(), name.c_str()) != 0)
       status = errno_error(errno, "rename");
-    if (status.ok()) status = sync_directory(name.substr(0, name.rfind('/')));
+    if (status.ok() && durable) status = sync_directory(name.substr(0, name.rfind('/')));
     return annotate(status, concat("write '", path_, '/', name, '\''));
   }
 
