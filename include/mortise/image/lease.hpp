@@ -83,18 +83,16 @@ class lease final : public model::hold {
   lease& operator=(const lease&) = delete;
   ~lease() override {
     struct stat about{};
-    if (directory_.empty() || ::stat(directory_.c_str(), &about) != 0) ::unlinkat(leases_.get(), name_.c_str(), 0);
+    if (directory_.empty() || ::stat(directory_.c_str(), &about) != 0) ::unlink(path_.c_str());
   }
 
   /// The caller shares the gate.
   static absl::StatusOr<std::shared_ptr<lease>> take(const store_directory& store, const gate& /*shared*/,
                                                      const leased_image& of) {
-    const std::string name = container_id::random().text();
-    MORTISE_ASSIGN_OR_RETURN(sys::unique_fd leases,
-                             sys::open_at(store.fd(), "leases", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    const std::string name = concat("leases/", container_id::random().text());
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd file,
-                             sys::open_at(leases.get(), name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-    std::shared_ptr<lease> out(new lease(std::move(leases), name, std::move(file)));
+                             sys::open_at(store.fd(), name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    std::shared_ptr<lease> out(new lease(concat(store.path(), '/', name), std::move(file)));
     while (::flock(out->file_.get(), LOCK_EX) !=
            0)  // at most for the moment in which somebody looks whether it is held
       if (errno != EINTR) return errno_error(errno, "lease image");
@@ -114,11 +112,9 @@ class lease final : public model::hold {
   }
 
  private:
-  lease(sys::unique_fd leases, std::string name, sys::unique_fd file)
-      : leases_(std::move(leases)), name_(std::move(name)), file_(std::move(file)) {}
+  lease(std::string path, sys::unique_fd file) : path_(std::move(path)), file_(std::move(file)) {}
 
-  sys::unique_fd leases_;
-  std::string name_;
+  std::string path_;  ///< and no descriptor of the directory: there may be a thousand of these
   sys::unique_fd file_;
   std::string directory_;
 };

@@ -40,7 +40,7 @@ TEST_CASE("appc location: a name, a version, labels, an image ID") {
 TEST_CASE("appc location: what is none is refused") {
   for (const std::string bad : {"", "A", "../a", "/a", "a:", "a,", "a,b", "a,B=1", "a,=1", "a,name=b", "a,os=beos",
                                 "a,arch=amd64", "a:1,version=2", "a,b=1,b=1"})
-    CHECK_FALSE(parse_appc_location(bad).ok());
+    CHECK_MESSAGE(!parse_appc_location(bad).ok(), bad);
   CHECK_FALSE(parse_appc_location("a@sha512-abc").ok());
   CHECK(spelled("a:") ==
         "parse image location 'a:': its version is empty "

@@ -60,6 +60,7 @@ inline absl::StatusOr<dependency> parse_appc_location(std::string_view text) {
   std::string_view rest = text;
   MORTISE_ASSIGN_OR_RETURN(auto id, detail::take_id(rest));
   const std::string_view head = rest.substr(0, rest.find(','));
+  if (rest.ends_with(',')) return detail::bad_location(text, "a label is missing behind its last comma", appc_form);
   rest.remove_prefix(std::min(head.size() + 1, rest.size()));
   const std::size_t colon = head.find(':');
   MORTISE_ASSIGN_OR_RETURN(auto name, model::ac_identifier::parse(head.substr(0, colon)));
