@@ -155,9 +155,9 @@ TEST_CASE("blob_spool: wrong bytes are refused and not kept, wherever they came 
     altered[5000] ^= 1;
     const absl::Status status = spool.write(piece, std::as_bytes(std::span(altered)));
     CHECK(absl::IsDataLoss(status));
-    CHECK(std::string(mortise::message(status)) == mortise::concat("verify blob ", here.blob.digest.text(),
-                                                               ": its digest is ", mortise::digest::of(altered).text(),
-                                                               ", expected ", here.blob.digest.text()));
+    CHECK(std::string(mortise::message(status)) ==
+          mortise::concat("verify blob ", here.blob.digest.text(), ": its digest is ",
+                          mortise::digest::of(altered).text(), ", expected ", here.blob.digest.text()));
     spool.end_piece(piece, status);
     CHECK(absl::IsDataLoss(whole(spool).status()));
   }

@@ -87,7 +87,7 @@ class layer_pull {
       failure_ = absl::OkStatus();
       stopped_ = false;
       taken_ = 0;
-      const absl::Status status = from_.is_remote() ? fetch_and_unpack() : unpack_missing();
+      absl::Status status = from_.is_remote() ? fetch_and_unpack() : unpack_missing();
       if (!status.ok() && (attempt == most_attempts || !worth_another_try_)) return status;
       if (status.ok()) return result();
     }
@@ -153,6 +153,7 @@ class layer_pull {
   /// The blobs come by threads of their own, bottom first, ahead of those that unpack.
   absl::Status fetch_and_unpack() {
     std::vector<model::descriptor> blobs;
+    blobs.reserve(missing_.size());
     for (const std::size_t at : missing_) blobs.push_back(blob(at));
     fetch_plan plan;
     if (options_.connections != 0) plan.connections = options_.connections;
@@ -257,7 +258,7 @@ class layer_pull {
   absl::StatusOr<archive::applied> unpack(std::size_t which, int root, lower_trees& below) {
     auto applied = unpack_stream(which, root, below);
     if (applied.ok() || fetches_ == nullptr || !check_wanted().ok()) return applied;
-    const absl::Status blob = drain(*fetches_->at(which).follow([this] { return check_wanted(); }));
+    absl::Status blob = drain(*fetches_->at(which).follow([this] { return check_wanted(); }));
     if (absl::IsDataLoss(blob)) return blob;
     return applied;
   }

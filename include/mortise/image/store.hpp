@@ -99,6 +99,7 @@ class store {
   [[nodiscard]] absl::StatusOr<std::vector<stored_image>> list() const {
     MORTISE_ASSIGN_OR_RETURN(auto images, list_images(directory_));
     std::vector<stored_image> out;
+    out.reserve(images.size());
     for (remembered_image& each : images)
       out.push_back({std::move(each.record.location), std::move(each.record.platform),
                      std::move(each.record.manifest.digest), each.used, each.pinned});

@@ -15,7 +15,7 @@ from report import FAILED, PASSED
 FOLDER = SOURCE / "tests/fuzz"
 SEEDS = SOURCE / "tests/data/fuzz"
 PROGRAMS = BUILD / "fuzz"
-MODULES = ("absl_status", "absl_statusor", "libarchive", "libcrypto", "libzstd", "zlib", "RapidJSON", "libisal")
+MODULES = ("absl_status", "absl_statusor", "libarchive", "libcrypto", "libzstd", "zlib", "RapidJSON", "libisal", "liblzma")
 # Half of the compile time is optimization, which seeds do not need; fuzzing on is three times faster with it.
 SEEDS_BUILD, FUZZING_BUILD = "seeds", "fuzzing"
 OPTIMIZATION = {SEEDS_BUILD: "-O0", FUZZING_BUILD: "-O1"}
@@ -92,7 +92,7 @@ def ninja_text(kind):
 
     lines = [f"flags = {FLAGS} {OPTIMIZATION[kind]} -I{escape(SOURCE)}/include -I{escape(SOURCE)}/tests "
              + package("--cflags"),
-             f"libraries = {package('--libs')}", "header = common.pch", RULES,
+             f"libraries = {package('--libs')} -lbz2", "header = common.pch", RULES,
              f"build common.pch: header {escape(FOLDER)}/common.hpp"]
     for name in ["main", *targets()]:
         lines.append(f"build {name}.o: object {escape(FOLDER)}/{name}.cpp | common.pch")
