@@ -28,7 +28,7 @@ void stand_back() {
 absl::StatusOr<int> pull(const session& of) {
   MORTISE_ASSIGN_OR_RETURN(puller images, puller::open(of));
   for (const std::string& each : of.what.operands) {
-    const absl::Status status = images.pull(each);
+    absl::Status status = images.pull(each);
     if (absl::IsCancelled(status)) return status;
     if (status.ok()) continue;
     say(mortise::message(status));
@@ -43,7 +43,7 @@ absl::StatusOr<int> prefetch(const session& of) {
   MORTISE_ASSIGN_OR_RETURN(puller images, puller::open(of));
   std::size_t there = 0;
   for (const std::string& each : locations) {
-    const absl::Status status = images.pull(each);
+    absl::Status status = images.pull(each);
     if (absl::IsCancelled(status)) return status;
     if (!status.ok()) say(mortise::message(status));
     there += status.ok() ? 1 : 0;

@@ -31,6 +31,7 @@ std::string text_of(const image::verification& found) {
   std::string out;
   for (const image::damage& each : found.damaged) {
     std::vector<std::string> locations;
+    locations.reserve(each.locations.size());
     for (const std::string& of : each.locations) locations.push_back(shown(of));
     append(out, "damaged: ", each.name, ": ", shown(each.why), each.removed ? "; taken out" : "",
            locations.empty() ? "; no image needs it" : "; needed by ", join(locations, ", "), '\n');

@@ -10,7 +10,7 @@ from place import JOBS, SOURCE, keep_log, run
 from report import FAILED, PASSED, SKIPPED
 
 FOLDERS = ("include", "tests", "examples", "benchmarks")
-TIDY_SECONDS = 300
+TIDY_SECONDS = 480
 
 
 def run_style(report):
@@ -36,7 +36,7 @@ def run_tidy(report):
     build = next(build for build in BUILDS if build.name == "asan")
     commands = json.loads((build.directory / "compile_commands.json").read_text())
     wanted = ("../../tests/odr/first.cpp", "../../examples/")
-    units = sorted({each["file"] for each in commands if each["file"].startswith(wanted)})
+    units = sorted({each["file"] for each in commands if each["file"].startswith(wanted)}, reverse=True)
     units = [unit for unit in units if report.wants(f"tidy/{unit.rsplit('/', 1)[1]}")]
     if not units:
         return
