@@ -147,6 +147,14 @@ class basic_registry {
     return client->tags();
   }
 
+  /// What refers to a location's image (signatures, bills of materials), all or of one artifact type, unverified.
+  [[nodiscard]] absl::StatusOr<std::vector<model::descriptor>> referrers(std::string_view location,
+                                                                         std::string_view artifact_type = {}) const {
+    MORTISE_ASSIGN_OR_RETURN(model::reference of, parse(location));
+    MORTISE_ASSIGN_OR_RETURN(const auto client, distribution::client<Http>::open(shared_, std::move(of)));
+    return client->referrers(artifact_type);
+  }
+
  private:
   static constexpr std::string_view scheme = "docker://";
 

@@ -489,6 +489,38 @@ TEST_CASE("registry client: tags come page by page") {
   CHECK(list("").value().size() == 2);
 }
 
+TEST_CASE("registry client: referrers, by the API or by the tag that stands for it, filtered whoever filters") {
+  const std::string hex(64, 'a');
+  const auto entry = [](std::string_view type, char digit) {
+    return mortise::concat(R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","size":2,"digest":"sha256:)",
+                           std::string(64, digit), R"(","artifactType":")", type, R"("})");
+  };
+  const std::string index =
+      mortise::concat(R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",)",
+                      R"("manifests":[)", entry("a/sig", '1'), ',', entry("a/sbom", '2'), "]}");
+  std::string answers;  // the last part of the path that is answered
+  std::string body = index;
+  fake_registry here([&](const http_request& asked, http_connection& to) {
+    if (answers.empty() || asked.target.find(answers) == std::string::npos) return to.answer(404, {}, "{}"), true;
+    return to.answer(200, {{"Content-Type", "application/vnd.oci.image.index.v1+json"}}, body), true;
+  });
+  const auto list = [&](std::string_view type = {}) {
+    return client_of(here.name("@sha256:" + hex), test_options({here.server.host()}))->referrers(type);
+  };
+  CHECK(list().value().empty());
+  for (const std::string& each : {"/referrers/sha256:" + hex, "/manifests/sha256-" + hex}) {
+    answers = each;
+    CHECK(list().value().size() == 2);
+    REQUIRE(list("a/sbom").value().size() == 1);
+    CHECK(list("a/sbom")->front().digest.hex() == std::string(64, '2'));
+    CHECK(list("a/none").value().empty());
+  }
+  body = R"({"schemaVersion":2,"config":{},"layers":[]})";
+  CHECK_FALSE(list().ok());
+  body = std::string(100, '[');
+  CHECK(list().status().code() == StatusCode::kResourceExhausted);
+}
+
 TEST_CASE("registry client: foreign layers come from their addresses, CVE-2020-15157 without credentials") {
   const std::string content = support::numbered_bytes(1000);
   fake_registry elsewhere(

@@ -15,6 +15,7 @@
 #include <mortise/base/status.hpp>
 #include <mortise/base/text.hpp>
 #include <mortise/fetch/call.hpp>
+#include <mortise/image/oci/manifest.hpp>
 #include <mortise/image/registry/endpoint.hpp>
 #include <mortise/image/registry/errors.hpp>
 #include <mortise/image/registry/fields.hpp>
@@ -96,6 +97,21 @@ class client {
     const std::lock_guard hold(mutex_);
     const auto found = given_.find(blob.text());
     return found != given_.end() && servers_.distrust(std::exchange(found->second, {}));
+  }
+
+  /// The manifests that refer to the one of the reference, all or those of one artifact type, as the registry describes
+  /// them: nothing of it is verified before it is fetched. None where it knows of none.
+  /// Fails as `find_manifest` does, and with RESOURCE_EXHAUSTED for more than it may list.
+  absl::StatusOr<std::vector<model::descriptor>> referrers(std::string_view artifact_type = {}) {
+    std::optional<model::digest> subject = of_.digest();
+    if (!subject) {
+      MORTISE_ASSIGN_OR_RETURN(const model::descriptor found, find_manifest());
+      subject = found.digest;
+    }
+    const auto ask = [&](server<Http>& each) { return referrers_at(each, *subject, artifact_type); };
+    auto out = servers_.ask(ask, anybody, never);
+    if (!out.ok()) return annotate(out.status(), concat("list referrers of ", of_.text()));
+    return out;
   }
 
   /// All tags, in the registry's order.
@@ -277,6 +293,34 @@ class client {
   void remember(const model::digest& blob, std::size_t giver) {
     const std::lock_guard hold(mutex_);
     given_[blob.text()].insert(giver);
+  }
+
+  /// A registry may ignore the filter, or not know the question: then a tag may lead to the same index.
+  absl::StatusOr<std::vector<model::descriptor>> referrers_at(server<Http>& at, const model::digest& of,
+                                                              std::string_view artifact_type) {
+    std::vector<model::descriptor> out;
+    std::optional<url> page = referrers_url(at.at(), of, artifact_type);
+    for (std::size_t count = 0; page; ++count) {
+      if (count == most_tag_pages || out.size() > oci::most_descriptors)
+        return error(absl::StatusCode::kResourceExhausted, concat("more than ", oci::most_descriptors, " referrers"));
+      MORTISE_ASSIGN_OR_RETURN(fetch::call call, at.call_to(*page, {{"Accept", std::string(media::oci_index)}}));
+      call.limit = most_document_bytes;
+      text_sink into(most_document_bytes);
+      MORTISE_ASSIGN_OR_RETURN(const fetch::answer said, at.run(call, into));
+      if (said.about.status == 404 && count == 0) {
+        page = referrers_tag_url(at.at(), of);
+        continue;
+      }
+      if (said.about.status == 404) return out;
+      if (!said.ok()) return refusal(at, said);
+      MORTISE_ASSIGN_OR_RETURN(const auto parsed, oci::parse_manifest(into.take(), "list of referrers"));
+      const auto* const index = std::get_if<model::index>(&parsed);
+      if (index == nullptr) return lie(at, "its list of referrers is no index");
+      for (const model::descriptor& each : index->manifests)
+        if (artifact_type.empty() || each.artifact_type == artifact_type) out.push_back(each);
+      MORTISE_ASSIGN_OR_RETURN(page, next_page(*page, fields_named("link", said.about.headers)));
+    }
+    return out;
   }
 
   absl::StatusOr<std::vector<model::tag>> tags_at(server<Http>& at) {

@@ -49,6 +49,15 @@ inline url manifest_url(const endpoint& at, const model::digest& digest) {
 inline url blob_url(const endpoint& at, const model::digest& digest) {
   return detail::repository_url(at, concat("blobs/", digest.text()));
 }
+/// The first page of what refers to a manifest: signatures, bills of materials. `artifact_type` may be empty.
+inline url referrers_url(const endpoint& at, const model::digest& of, std::string_view artifact_type) {
+  const url out = detail::repository_url(at, concat("referrers/", of.text()));
+  return artifact_type.empty() ? out : out.with_query(concat("artifactType=", percent_encoded(artifact_type)));
+}
+/// Under which tag a registry without that API keeps an index of the same (distribution-spec, "Referrers Tag Schema").
+inline url referrers_tag_url(const endpoint& at, const model::digest& of) {
+  return detail::repository_url(at, concat("manifests/", name_of(of.algorithm()), '-', of.hex().substr(0, 64)));
+}
 /// The first page of the list of tags; `most` of them, or as many as the registry likes.
 inline url tags_url(const endpoint& at, std::optional<std::size_t> most = {}) {
   const url out = detail::repository_url(at, "tags/list");
