@@ -227,8 +227,10 @@ TEST_CASE("collector: what a power cut took goes, unless somebody may be making 
     const std::string record = image->layers[1].directory + "/../record";
     const std::string text = support::read_file(record);
     support::write_file(record, text.substr(0, text.find("boot ")) + "boot 12345678-1234-1234-1234-123456789012\n");
+    CHECK(here.collect({.dry_run = true}).gone.empty());
     CHECK(here.collect().gone.empty());
   }
+  CHECK(here.collect({.dry_run = true}).gone.size() == 1);
   const collection done = here.collect();
   REQUIRE(done.gone.size() == 1);
   CHECK(done.gone.front().kind == collected::what::layer);

@@ -253,14 +253,19 @@ class collector {
     return out;
   }
 
+  /// As things stood when they were counted; who moves things away asks `protect` again.
+  [[nodiscard]] bool is_garbage(const stored_part& part) const {
+    const auto found = needs_.find(part.key);
+    if (found == needs_.end()) return true;
+    const bool needed = found->second.needed > 0 && !dropped_.contains(part.key);
+    return !found->second.leased && (part.lost || !needed);
+  }
+
   /// In batches, so that nobody who wants a lease waits for long.
   absl::Status sweep() {
     std::vector<const stored_part*> candidates;
-    for (const stored_part& each : parts_) {
-      const tally& at = needs_[each.key];
-      const bool needed = at.leased || (at.needed > 0 && !dropped_.contains(each.key));
-      if (!needed || each.lost) candidates.push_back(&each);
-    }
+    for (const stored_part& each : parts_)
+      if (is_garbage(each)) candidates.push_back(&each);
     for (std::size_t at = 0; at < candidates.size(); at += batch) {
       const std::size_t end = std::min(candidates.size(), at + batch);
       MORTISE_ASSIGN_OR_RETURN(const staging trash, store_.stage());
@@ -299,11 +304,8 @@ class collector {
   }
 
   void report_garbage() {
-    for (const stored_part& each : parts_) {
-      const tally& at = needs_[each.key];
-      const bool needed = at.leased || (at.needed > 0 && !dropped_.contains(each.key));
-      if (!needed || each.lost) report(each);
-    }
+    for (const stored_part& each : parts_)
+      if (is_garbage(each)) report(each);
   }
 
   /// A fetch that is going on holds the blob's lock, and writes.

@@ -270,20 +270,25 @@ class store {
         {}, from.image.manifest.digest, std::move(from.image.config.parsed), std::move(layers), std::move(from.held)};
   }
 
-  /// Whether a record answers for the origin without a question to it.
-  static bool is_current(const image_record& known, const origin& from, refresh when) {
-    if (from.must_be_asked()) return false;
-    if (when == refresh::never || (when == refresh::missing && from.is_elsewhere())) return true;
-    const std::string fingerprint = from.fingerprint();
-    return !fingerprint.empty() && known.fingerprint == fingerprint;
+  /// The record that answers for the origin without a question to it. A place that only asking can tell of costs no
+  /// look at records either: launches from a layout come here.
+  [[nodiscard]] std::optional<remembered_image> answer_for(const found_origin& from, const model::platform& platform,
+                                                           refresh when) const {
+    const origin& asked = *from.opened;
+    if (asked.must_be_asked()) return std::nullopt;
+    const bool whatever = when == refresh::never || (when == refresh::missing && asked.is_elsewhere());
+    const std::string fingerprint = whatever ? std::string() : asked.fingerprint();
+    if (!whatever && fingerprint.empty()) return std::nullopt;
+    auto known = read_image_record(directory_, image_record::name_of(from.key, platform.text()));
+    if (known && !whatever && known->record.fingerprint != fingerprint) return std::nullopt;
+    return known;
   }
 
   /// Leases what was remembered, then looks whether it is there: it may be collected at any time before.
   [[nodiscard]] std::optional<held_image> recall(const found_origin& from, const model::platform& platform,
                                                  refresh when) const {
-    const std::string name = image_record::name_of(from.key, platform.text());
-    const auto known = read_image_record(directory_, name);
-    if (!known || !is_current(known->record, *from.opened, when)) return std::nullopt;
+    const auto known = answer_for(from, platform, when);
+    if (!known) return std::nullopt;
     stored_blobs blobs(directory_, known->record.manifest);
     auto image = read_image(blobs);
     if (!image.ok()) return std::nullopt;  // damaged or gone: ask the origin

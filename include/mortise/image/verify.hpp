@@ -163,9 +163,13 @@ class verifier {
   [[nodiscard]] const std::vector<remembered_image>& images() const { return images_; }
 
  private:
+  [[nodiscard]] absl::Status check_wanted() const {
+    const bool cancelled = options_.cancelled != nullptr && options_.cancelled->load(std::memory_order_relaxed);
+    return cancelled ? error(absl::StatusCode::kCancelled, "cancelled") : absl::OkStatus();
+  }
+
   absl::Status look_at(std::string_view name) {
-    if (options_.cancelled != nullptr && options_.cancelled->load(std::memory_order_relaxed))
-      return error(absl::StatusCode::kCancelled, "cancelled");
+    MORTISE_RETURN_IF_ERROR(check_wanted());
     if (options_.hear) options_.hear(name, at_, parts_.size());
     ++at_;
     return absl::OkStatus();
@@ -184,8 +188,7 @@ class verifier {
     for (;;) {
       MORTISE_ASSIGN_OR_RETURN(const std::size_t got, verified.read(buffer));
       if (got == 0) return absl::OkStatus();
-      if (options_.cancelled != nullptr && options_.cancelled->load(std::memory_order_relaxed))
-        return error(absl::StatusCode::kCancelled, "cancelled");
+      MORTISE_RETURN_IF_ERROR(check_wanted());
     }
   }
 
