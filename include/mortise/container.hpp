@@ -15,6 +15,7 @@
 #include <memory>
 #include <mortise/base/id.hpp>
 #include <mortise/base/status.hpp>
+#include <mortise/base/units.hpp>
 #include <mortise/detail/compose.hpp>
 #include <mortise/image/store_concept.hpp>
 #include <mortise/isolate/facts.hpp>
@@ -23,6 +24,8 @@
 #include <mortise/launch/program.hpp>
 #include <mortise/model/exit_status.hpp>
 #include <mortise/model/image.hpp>
+#include <mortise/model/layer.hpp>
+#include <mortise/model/mount_target.hpp>
 #include <mortise/model/plan.hpp>
 #include <mortise/model/program.hpp>
 #include <mortise/observer.hpp>
@@ -33,6 +36,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -44,6 +48,22 @@ struct host_options {
   std::string state;      ///< records of running containers: on tmpfs
 };
 
+/// An image that a container sees as a read-only volume.
+struct image_volume {
+  std::string image;   ///< as the store's sources read it
+  std::string target;  ///< an absolute path in the container, made where it is missing
+};
+
+namespace detail {
+
+/// A store that makes images ready in a form, or in each of those of which a backend chooses one.
+template <class Store, class Format>
+inline constexpr bool provides_each = image::provides<Store, Format>;
+template <class Store, class... Formats>
+inline constexpr bool provides_each<Store, model::one_of_layers<Formats...>> = (image::provides<Store, Formats> && ...);
+
+}  // namespace detail
+
 /// A running container. Move-only; its destructor destroys it silently, `destroy()` says how that went.
 /// Store: image::provides its backend's layer format. Rootfs: rootfs::backend. Launcher: launch::launcher. Observer:
 /// mortise::observer. Isolators: isolate::isolator or isolate::pack of them, in any order.
@@ -51,7 +71,7 @@ template <class Store, rootfs::backend Rootfs, launch::launcher Launcher, observ
 class basic_container {
   using composition = detail::composition<detail::isolators_of<Isolators...>>;
   using layer_format = typename Rootfs::layer_format;
-  static_assert(image::provides<Store, layer_format>,
+  static_assert(detail::provides_each<Store, layer_format>,
                 "mortise: the container's store cannot unpack layers in the form that its rootfs backend reads");
   static_assert(composition::template gives<fact::private_mounts>,
                 "mortise: a container enters a root of its own, so it needs isolate::mount_namespace");
@@ -73,6 +93,8 @@ class basic_container {
     std::string user{};                     ///< "user", "uid", "user:group" or "uid:gid"
     std::array<launch::stream, 3> stdio{};  ///< standard input, output and error; inherited
     settings with{};                        ///< what is asked of the isolators
+    std::vector<image_volume> volumes{};    ///< other images, for platform and refresh as the first
+    bytes writable{};                       ///< the most that may be written into the root; zero is no limit
     /// Called once the image is there and before anything is made for it: adds what the image itself asks for to the
     /// settings, or refuses the image by failing. An image's word alone changes nothing.
     std::function<absl::Status(const model::image&, settings&)> adjust{};
@@ -170,6 +192,10 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
         id(std::move(name)),
         image(std::move(what)),
         directory(concat(host->boot_roots, '/', id.text(), '-', container_id::random().text())) {}
+  struct volume {
+    std::string target;
+    model::image image;
+  };
   parts(const parts&) = delete;
   parts& operator=(const parts&) = delete;
   ~parts() { (void)release(); }
@@ -183,13 +209,41 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
     return status;
   }
 
-  absl::Status provision(model::plan& plan) {
+  absl::Status provision(model::plan& plan, bytes writable) {
     MORTISE_ASSIGN_OR_RETURN(record, state::record::create(host->state, id, Rootfs::name, directory));
     return during(step::provision, [&]() -> absl::Status {
+      if (writable.count != 0 && !rootfs::limits_writes<Rootfs>) {
+        return error(absl::StatusCode::kInvalidArgument,
+                     concat("limit what may be written: backend '", Rootfs::name, "' cannot"));
+      }
       if (::mkdir(directory.c_str(), 0700) != 0) return errno_error(errno, concat("make directory '", directory, '\''));
       if (image.held) MORTISE_RETURN_IF_ERROR(image.held->keep_while(directory));
-      return host->rootfs.provision({image.layers, directory}, plan).status();
+      MORTISE_RETURN_IF_ERROR(show_volumes(plan));
+      return host->rootfs.provision({image.layers, directory, writable}, plan).status();
     });
+  }
+
+  absl::Status show_volumes(model::plan& plan) {
+    for (std::size_t at = 0; at < volumes.size(); ++at) {
+      const std::string place = concat(directory, "/volume-", at);
+      const absl::Status status = show_volume(volumes[at], place, plan);
+      if (!status.ok()) return annotate(status, concat("image volume '", printable(volumes[at].target), '\''));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status show_volume(const volume& what, const std::string& place, model::plan& plan) {
+    if constexpr (rootfs::shows<Rootfs>) {
+      MORTISE_RETURN_IF_ERROR(model::check_mount_target(what.target));
+      if (::mkdir(place.c_str(), 0700) != 0) return errno_error(errno, concat("make directory '", place, '\''));
+      if (what.image.held) MORTISE_RETURN_IF_ERROR(what.image.held->keep_while(directory));
+      MORTISE_ASSIGN_OR_RETURN(const model::slot tree, host->rootfs.show({what.image.layers, place}, plan));
+      plan.add(model::stage::volumes,
+               model::op::attach{tree, {model::slot::root, what.target}, model::missing::make_directory, true});
+      return absl::OkStatus();
+    } else {
+      return error(absl::StatusCode::kInvalidArgument, concat("backend '", Rootfs::name, "' has none"));
+    }
   }
 
   absl::Status prepare(model::plan& plan, const settings& with) {
@@ -235,6 +289,7 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
   std::shared_ptr<detail::host_parts<Store, Rootfs, Launcher, Observer>> host;
   container_id id;
   model::image image;
+  std::vector<volume> volumes;
   std::string directory;  ///< a name never used before: of two programs' containers both may be called "build"
   std::optional<state::record> record;
   composition isolators;
@@ -260,20 +315,26 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
     const std::string roots = concat(options.directory, "/containers");
     MORTISE_RETURN_IF_ERROR(state::make_private_directory(roots));
     MORTISE_RETURN_IF_ERROR(state::make_private_directory(concat(roots, '/', boot)));
+    Rootfs rootfs;
+    if constexpr (rootfs::opens<Rootfs>) MORTISE_RETURN_IF_ERROR(rootfs.open(concat(roots, '/', boot)));
     MORTISE_ASSIGN_OR_RETURN(Store store, Store::open(concat(options.directory, "/store")));
-    return host(std::make_shared<shared>(std::move(store), Rootfs{}, Launcher{}, Observer{}, options.state, roots,
-                                         concat(roots, '/', boot)));
+    return host(std::make_shared<shared>(std::move(store), std::move(rootfs), Launcher{}, Observer{}, options.state,
+                                         roots, concat(roots, '/', boot)));
   }
 
   /// The straight line: image, root, plan, process. Failure anywhere gives back what was made, in reverse.
   absl::StatusOr<basic_container> launch(const launch_options& options) {
     const container_id id = options.id.value_or(container_id::random());
-    MORTISE_ASSIGN_OR_RETURN(model::image image, fetch(id, options));
+    MORTISE_ASSIGN_OR_RETURN(model::image image, fetch(id, options.image, options));
     settings with = options.with;
     if (options.adjust) MORTISE_RETURN_IF_ERROR(options.adjust(image, with));
     auto parts = std::make_unique<struct parts>(shared_, id, std::move(image));
+    for (const image_volume& each : options.volumes) {
+      MORTISE_ASSIGN_OR_RETURN(model::image shown, fetch(id, each.image, options));
+      parts->volumes.push_back({each.target, std::move(shown)});
+    }
     model::plan plan;
-    absl::Status status = parts->provision(plan);
+    absl::Status status = parts->provision(plan, options.writable);
     if (status.ok()) status = parts->prepare(plan, with);
     if (status.ok()) status = parts->spawn(plan, options);
     if (!status.ok()) return annotate(status, concat("launch container '", id.text(), '\''));
@@ -281,13 +342,15 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
   }
 
   /// Makes an image ready without running it.
-  absl::StatusOr<model::image> fetch(const container_id& id, const launch_options& options) {
+  absl::StatusOr<model::image> fetch(const container_id& id, const std::string& location,
+                                     const launch_options& options) {
     shared_->observer.begin(id, step::fetch);
-    auto image = shared_->store.template provide<layer_format>(
-        options.image,
-        image::provide_options{
-            .platform = options.platform, .cancelled = options.cancelled, .refresh = options.refresh},
-        [&](const image::progress& how) { shared_->observer.progress(id, how); });
+    const image::provide_options how{
+        .platform = options.platform, .cancelled = options.cancelled, .refresh = options.refresh};
+    const auto hear = [&](const image::progress& event) { shared_->observer.progress(id, event); };
+    auto image = rootfs::with_layer_format(shared_->rootfs, [&]<class Format>(std::type_identity<Format>) {
+      return shared_->store.template provide<Format>(location, how, hear);
+    });
     shared_->observer.end(id, step::fetch, image.status());
     return image;
   }

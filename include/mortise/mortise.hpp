@@ -173,6 +173,7 @@
 #include <mortise/model/image_config.hpp>
 #include <mortise/model/layer.hpp>
 #include <mortise/model/manifest.hpp>
+#include <mortise/model/mount_target.hpp>
 #include <mortise/model/plan.hpp>
 #include <mortise/model/plan_text.hpp>
 #include <mortise/model/platform.hpp>

@@ -12,6 +12,7 @@
 #include <mortise/isolate/facts.hpp>
 #include <mortise/isolate/isolator.hpp>
 #include <mortise/isolate/setting.hpp>
+#include <mortise/model/mount_target.hpp>
 #include <mortise/model/plan.hpp>
 #include <string>
 #include <string_view>
@@ -56,7 +57,8 @@ struct volumes {
 
   static absl::Status prepare(preparation<volumes>& with) {
     for (const volume& each : with.settings().all) {
-      MORTISE_RETURN_IF_ERROR(annotate(check_target(each.target), concat("volume '", printable(each.target), '\'')));
+      MORTISE_RETURN_IF_ERROR(
+          annotate(model::check_mount_target(each.target), concat("volume '", printable(each.target), '\'')));
       MORTISE_RETURN_IF_ERROR(each.source.empty() ? add_tmpfs(with.plan(), each) : add_bind(with.plan(), each));
     }
     return absl::OkStatus();
@@ -64,19 +66,6 @@ struct volumes {
 
  private:
   static absl::Status invalid(std::string_view what) { return error(absl::StatusCode::kInvalidArgument, what); }
-
-  static absl::Status check_target(std::string_view target) {
-    if (!target.starts_with('/')) return invalid("the target must be an absolute path in the container");
-    std::string_view first;
-    for (const std::string_view part : split(target, '/')) {
-      if (part == "..") return invalid("the target must not contain '..'");
-      if (first.empty() && part != ".") first = part;
-    }
-    if (first.empty()) return invalid("the target must not be the root itself");
-    // A file in the place of /proc/self/attr or /proc/sys would feign what privileged set-up writes: CVE-2019-16884.
-    if (first == "proc" || first == "sys") return invalid("nothing may be mounted over /proc or /sys");
-    return absl::OkStatus();
-  }
 
   static absl::Status add_tmpfs(model::plan& plan, const volume& what) {
     const model::slot made = plan.new_slot();

@@ -43,6 +43,17 @@ class child_mounts {
                         : step("mount_setattr", sys::raw_set_mount_flags(static_cast<int>(tree), o.flags, o.recursive));
   }
 
+  long run(const model::op::adopt_tree& o) {
+    set(o.to, o.from);
+    return 0;
+  }
+
+  long run(const model::op::attach_on_host& o) {
+    const sys::unique_fd target(
+        static_cast<int>(step("open", sys::call(SYS_openat, AT_FDCWD, o.directory.c_str(), O_PATH | O_CLOEXEC, 0))));
+    return target ? step("move_mount", sys::raw_attach(at(o.from), target.get())) : target.get();
+  }
+
   long run(const model::op::new_filesystem& o) {
     const sys::unique_fd context(static_cast<int>(step("fsopen", sys::raw_fsopen(o.type.c_str()))));
     if (!context) return context.get();

@@ -31,9 +31,30 @@ struct unprivileged_overlay_layers {
   static constexpr bool keeps_owners = false;
 };
 
-/// One unpacked layer.
+/// A layer as aufs reads it, which is how images have it: a deleted name is an empty file `.wh.NAME`, and a
+/// directory that hides its lower namesake has an empty file `.wh..wh..opq` (OCI image-spec layer.md, "Whiteouts").
+struct aufs_layers {
+  static constexpr std::string_view name = "aufs";
+  static constexpr bool keeps_owners = true;
+};
+
+/// A whole image as one layer that is never unpacked. Its directory holds `index`, an EROFS image of all layers merged
+/// (Documentation/filesystems/erofs.rst), and the uncompressed layer tars `0`, `1`, … in which the files' data lies:
+/// its extra devices, in the order of its device slots.
+struct erofs_layers {
+  static constexpr std::string_view name = "erofs";
+  static constexpr bool keeps_owners = true;
+};
+
+/// One of several forms: a backend says which, once it knows what the machine can do (rootfs::first_supported).
+template <class... Formats>
+struct one_of_layers {
+  static constexpr bool keeps_owners = (Formats::keeps_owners && ...);
+};
+
+/// One layer.
 struct layer {
-  std::optional<digest> diff_id;  ///< of the uncompressed tar it was unpacked from, if it was
+  std::optional<digest> diff_id;  ///< of the uncompressed tar it was made from, if it was
   std::string directory;          ///< where it lies, absolute
 };
 

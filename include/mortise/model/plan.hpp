@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <mortise/model/stage.hpp>
 #include <string>
 #include <utility>
@@ -69,6 +70,11 @@ struct clone_tree {
   bool recursive = true;
   std::uint64_t flags = 0;  ///< mount_flag, set on all of the copy
 };
+/// Takes a detached tree that the parent has made; it stays the plan's (plan::keep).
+struct adopt_tree {
+  int from;
+  slot to;
+};
 /// A new file system, detached: fsopen(2), fsconfig(2), fsmount(2).
 struct new_filesystem {
   std::string type;
@@ -94,6 +100,11 @@ struct attach {
   place target;
   missing otherwise = missing::make_directory;
   bool follow_links = false;
+};
+/// Attaches a detached tree at a directory of the host's tree, in the child's own mount namespace.
+struct attach_on_host {
+  slot from;
+  std::string directory;
 };
 /// Attaches a detached tree at a host directory, makes it "/" by pivot_root(2), and lets the host's go.
 struct enter_root {
@@ -171,10 +182,10 @@ struct execute {
 
 using operation =
     std::variant<op::record_self, op::map_identity, op::join_cgroup, op::new_session, op::set_hostname, op::loopback_up,
-                 op::make_private, op::clone_tree, op::new_filesystem, op::new_overlay, op::attach, op::enter_root,
-                 op::make_node, op::make_symlink, op::make_directory, op::mask, op::make_read_only, op::seal_root,
-                 op::set_limit, op::change_directory, op::keep_bounding, op::become, op::set_capabilities,
-                 op::forbid_new_privileges, op::redirect, op::execute>;
+                 op::make_private, op::clone_tree, op::adopt_tree, op::new_filesystem, op::new_overlay, op::attach,
+                 op::attach_on_host, op::enter_root, op::make_node, op::make_symlink, op::make_directory, op::mask,
+                 op::make_read_only, op::seal_root, op::set_limit, op::change_directory, op::keep_bounding, op::become,
+                 op::set_capabilities, op::forbid_new_privileges, op::redirect, op::execute>;
 
 /// Operations by stage, and what clone3(2) is asked for.
 class plan {
@@ -187,6 +198,9 @@ class plan {
   void add(stage when, operation what) { stages_[static_cast<std::size_t>(when)].push_back(std::move(what)); }
   [[nodiscard]] const std::vector<operation>& at(stage when) const { return stages_[static_cast<std::size_t>(when)]; }
 
+  /// Keeps what operations refer to, a descriptor of the parent's for one, until the plan goes.
+  void keep(std::shared_ptr<const void> what) { kept_.push_back(std::move(what)); }
+
   /// A slot that no other operation uses.
   [[nodiscard]] slot new_slot() { return static_cast<slot>(slots_++); }
   [[nodiscard]] std::size_t slot_count() const { return slots_; }
@@ -194,6 +208,7 @@ class plan {
  private:
   std::array<std::vector<operation>, stage_count> stages_;
   std::uint16_t slots_ = 1;  // slot::root
+  std::vector<std::shared_ptr<const void>> kept_;
 };
 
 }  // namespace mortise::model

@@ -46,6 +46,7 @@ struct summary {
   std::string operator()(const op::loopback_up&) const { return "bring up loopback"; }
   std::string operator()(const op::make_private&) const { return "make mounts private"; }
   std::string operator()(const op::clone_tree& o) const { return concat("share '", o.source, '\''); }
+  std::string operator()(const op::adopt_tree& o) const { return concat("take tree ", o.from); }
   std::string operator()(const op::new_filesystem& o) const { return concat("mount ", o.type); }
   std::string operator()(const op::new_overlay& o) const {
     return concat("mount overlay of ", o.lower.size(), " layers");
@@ -53,6 +54,7 @@ struct summary {
   std::string operator()(const op::attach& o) const {
     return concat("attach to '", printable(place_text(o.target)), '\'');
   }
+  std::string operator()(const op::attach_on_host& o) const { return concat("attach at '", o.directory, '\''); }
   std::string operator()(const op::enter_root& o) const { return concat("enter root '", o.mount_point, '\''); }
   std::string operator()(const op::make_node& o) const { return concat("make node '", place_text(o.where), '\''); }
   std::string operator()(const op::make_symlink& o) const { return concat("make link '", place_text(o.where), '\''); }
@@ -90,6 +92,8 @@ struct details {
   std::string operator()(const op::clone_tree& o) const {
     return concat(o.recursive ? " recursively" : "", flags_text(o.flags), " -> ", slot_text(o.to));
   }
+  std::string operator()(const op::adopt_tree& o) const { return concat(" -> ", slot_text(o.to)); }
+  std::string operator()(const op::attach_on_host& o) const { return concat(" <- ", slot_text(o.from)); }
   std::string operator()(const op::new_filesystem& o) const {
     std::string out;
     for (const auto& [key, value] : o.options)
