@@ -15,6 +15,9 @@
 
 namespace mortise::rootfs {
 
+/// Whether a container can write into its root.
+enum class access : unsigned char { read_write, read_only };
+
 /// What provision works with.
 struct request {
   /// Bottom first, at least one, in the backend's layer format; shared with other containers: never written.

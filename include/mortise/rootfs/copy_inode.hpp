@@ -15,7 +15,9 @@
 #include <memory>
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/directory.hpp>
+#include <mortise/sys/fd.hpp>
 #include <mortise/sys/xattr.hpp>
+#include <string>
 #include <string_view>
 
 namespace mortise::rootfs {
@@ -115,6 +117,16 @@ absl::Status copy_attributes(int from, int to, const struct stat& about) {
   const timespec times[] = {about.st_atim, about.st_mtim};
   if (::utimensat(to, "", times, AT_EMPTY_PATH) != 0) return errno_error(errno, "set times");
   return absl::OkStatus();
+}
+
+/// An overlay's root shows the upper directory's owner, mode, times and attributes: they are to be those of the root
+/// behind `from`.
+template <class Format>
+absl::Status copy_root_attributes(int from, const std::string& upper) {
+  MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd to, sys::open(upper, O_RDONLY | O_DIRECTORY));
+  struct stat about{};
+  if (::fstat(from, &about) != 0) return errno_error(errno, "stat the image's root");
+  return annotate(copy_attributes<Format>(from, to.get(), about), concat("copy attributes to '", upper, '\''));
 }
 
 }  // namespace mortise::rootfs

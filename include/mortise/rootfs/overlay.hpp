@@ -40,7 +40,8 @@ struct basic_overlay {
     const std::string work = what.directory + "/work";
     const std::string root = what.directory + "/root";
     for (const auto& each : {upper, work, root}) MORTISE_RETURN_IF_ERROR(make_directory(each));
-    MORTISE_RETURN_IF_ERROR(copy_root_attributes(lower.front(), upper));
+    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd top, sys::open(lower.front(), O_RDONLY | O_DIRECTORY));
+    MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top.get(), upper));
     const model::slot merged = plan.new_slot();
     plan.add(model::stage::root,
              model::op::new_overlay{std::move(lower), upper, work, root, merged, !Format::keeps_owners, true});
@@ -67,15 +68,6 @@ struct basic_overlay {
     return error(absl::StatusCode::kInvalidArgument,
                  concat("provision overlay: ", count, " layers, and the kernel stacks at most ", most_layers,
                         ": use the copy backend, or an image with fewer layers"));
-  }
-
-  /// The merged root shows the upper directory's owner, mode and times: they are to be the image's.
-  static absl::Status copy_root_attributes(const std::string& layer, const std::string& upper) {
-    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd from, sys::open(layer, O_RDONLY | O_DIRECTORY));
-    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd to, sys::open(upper, O_RDONLY | O_DIRECTORY));
-    struct stat about{};
-    if (::fstat(from.get(), &about) != 0) return errno_error(errno, concat("stat layer '", layer, '\''));
-    return annotate(copy_attributes<Format>(from.get(), to.get(), about), concat("copy attributes to '", upper, '\''));
   }
 };
 
