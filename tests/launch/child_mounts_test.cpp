@@ -5,6 +5,7 @@
 
 #include <launch/plans.hpp>
 #include <mortise/launch/child.hpp>
+#include <mortise/sys/mount.hpp>
 #include <support/deny.hpp>
 #include <support/fork.hpp>
 #include <support/leaks.hpp>
@@ -78,6 +79,29 @@ TEST_CASE("child_mounts: nodes, links and directories are made with their modes,
   });
   ::umask(022);
   CHECK(seen == "41777 20666 120777 41777 40750 works");
+  CHECK(before.leaked() == "");
+}
+
+TEST_CASE("child_mounts: a tree of the parent's is adopted, and attached where only the child sees it") {
+  if (support::missing_root()) return;
+  const support::temporary_directory directory;
+  const support::temporary_directory place;
+  const mortise::sys::unique_fd context(static_cast<int>(mortise::sys::raw_fsopen("tmpfs")));
+  REQUIRE(mortise::sys::raw_fsconfig_create(context.get()) == 0);
+  const mortise::sys::unique_fd tree(static_cast<int>(mortise::sys::raw_fsmount(context.get(), 0)));
+  REQUIRE(::mkdirat(tree.get(), "made-by-the-parent", 0700) == 0);
+  const auto with_tree = [&](const std::string& where) {
+    plan what;
+    what.add(stage::host, op::make_private{});
+    const slot adopted = what.new_slot();
+    what.add(stage::root, op::adopt_tree{tree.get(), adopted});
+    what.add(stage::root, op::attach_on_host{adopted, where});
+    return what;
+  };
+  const support::leak_snapshot before;
+  CHECK(look(with_tree(place.path()), [&] { return mode_of((place / "made-by-the-parent").c_str()); }) == "40700");
+  CHECK(mode_of((place / "made-by-the-parent").c_str()) == "No such file or directory");
+  CHECK(look(with_tree(place / "missing"), [] { return std::string(); }) == "open: No such file or directory");
   CHECK(before.leaked() == "");
 }
 

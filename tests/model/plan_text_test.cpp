@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
+#include <utility>
+
 namespace model = mortise::model;
 namespace op = mortise::model::op;
 using model::slot;
@@ -24,9 +27,23 @@ TEST_CASE("plan_text: the whole, stage by stage") {
   const slot root = plan.new_slot();
   plan.add(model::stage::root, op::new_overlay{{"/b", "/a"}, "/u", "/w", "/m", root, true, true});
   plan.add(model::stage::root, op::enter_root{root, "/m"});
+  plan.add(model::stage::root, op::adopt_tree{7, slot{3}});
+  plan.add(model::stage::root, op::attach_on_host{slot{3}, "/h"});
   plan.add(model::stage::host, op::clone_tree{"/x", slot{2}, true, model::mount_flag::read_only});
   CHECK(model::to_text(plan) ==
         "clone flags 0x20000\nhost\n  share '/x' recursively ro -> #2\nroot\n  mount overlay of 2 layers userxattr "
         "volatile -> #1\n"
-        "      lower /b\n      lower /a\n      upper /u\n      work  /w\n  enter root '/m' <- #1\n");
+        "      lower /b\n      lower /a\n      upper /u\n      work  /w\n  enter root '/m' <- #1\n"
+        "  take tree 7 -> #3\n  attach at '/h' <- #3\n");
+}
+
+TEST_CASE("plan: what is kept goes with it") {
+  const auto kept = std::make_shared<int>(1);
+  {
+    model::plan plan;
+    plan.keep(kept);
+    model::plan moved = std::move(plan);
+    CHECK(kept.use_count() == 2);
+  }
+  CHECK(kept.use_count() == 1);
 }
