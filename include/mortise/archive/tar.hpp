@@ -56,8 +56,12 @@ class plain_locale {
 /// source's own failure as it is.
 class tar_reader {
  public:
-  explicit tar_reader(reader& source, const limits& caps = {})
-      : source_(source), limits_(caps), buffer_(std::make_unique_for_overwrite<std::byte[]>(buffer_size)) {}
+  /// `buffer_size` is what is read at once: where `source` can skip, less of it is for nothing if it is small.
+  explicit tar_reader(reader& source, const limits& caps = {}, std::size_t buffer_size = std::size_t{512} << 10)
+      : source_(source),
+        limits_(caps),
+        buffer_size_(buffer_size),
+        buffer_(std::make_unique_for_overwrite<std::byte[]>(buffer_size)) {}
   tar_reader(const tar_reader&) = delete;
   tar_reader& operator=(const tar_reader&) = delete;
 
@@ -65,7 +69,7 @@ class tar_reader {
   absl::StatusOr<bool> next(entry& into) {
     const detail::plain_locale plain;
     MORTISE_RETURN_IF_ERROR(started_ ? skip_data() : start());
-    allowance_ = limits_.header.count + buffer_size;
+    allowance_ = limits_.header.count + buffer_size_;
     const int code = ::archive_read_next_header(archive_.get(), &current_);
     if (!cause_.ok()) return cause_;  // which libarchive may well take for the end
     if (code == ARCHIVE_EOF) return false;
@@ -79,7 +83,7 @@ class tar_reader {
 
   /// The next piece of the current entry's data.
   absl::StatusOr<extent> data() {
-    allowance_ = limits_.header.count + buffer_size;
+    allowance_ = limits_.header.count + buffer_size_;
     const void* bytes = nullptr;
     std::size_t size = 0;
     la_int64_t offset = 0;
@@ -91,17 +95,23 @@ class tar_reader {
     return extent{static_cast<std::uint64_t>(offset), {static_cast<const std::byte*>(bytes), size}};
   }
 
+  /// Where in the archive the piece begins that `data` gave last.
+  [[nodiscard]] std::uint64_t data_position() const {
+    return static_cast<std::uint64_t>(::archive_filter_bytes(archive_.get(), 0));
+  }
+  /// Whether the current entry's data is said to have holes: then its pieces lie anywhere in the file.
+  [[nodiscard]] bool is_sparse() const { return ::archive_entry_sparse_count(current_) != 0; }
+
   /// Reads what stands behind the end of the archive (padding, mostly), so that the source reaches its own end,
   /// where a verifying reader gives its verdict.
   absl::Status drain() {
     for (;;) {
-      MORTISE_ASSIGN_OR_RETURN(const std::size_t got, source_.read({buffer_.get(), buffer_size}));
+      MORTISE_ASSIGN_OR_RETURN(const std::size_t got, source_.read({buffer_.get(), buffer_size_}));
       if (got == 0) return absl::OkStatus();
     }
   }
 
  private:
-  static constexpr std::size_t buffer_size = 512 * 1024;
   static constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
 
   struct free_archive {
@@ -114,8 +124,9 @@ class tar_reader {
     if (archive_ == nullptr) return error(absl::StatusCode::kResourceExhausted, "set up libarchive: out of memory");
     ::archive_read_support_format_tar(archive_.get());
     ::archive_read_support_format_empty(archive_.get());  // no bytes at all: a layer without entries
-    allowance_ = limits_.header.count + buffer_size;
-    if (::archive_read_open(archive_.get(), this, nullptr, &pull, nullptr) == ARCHIVE_OK) return absl::OkStatus();
+    allowance_ = limits_.header.count + buffer_size_;
+    if (::archive_read_open2(archive_.get(), this, nullptr, &pull, &pass_over, nullptr) == ARCHIVE_OK)
+      return absl::OkStatus();
     return failure("read tar");
   }
 
@@ -132,7 +143,7 @@ class tar_reader {
     if (me.allowance_ == 0) {
       me.cause_ = error(absl::StatusCode::kResourceExhausted,
                         concat("read tar header: more than the ", me.limits_.header.count, " bytes allowed"));
-    } else if (auto got = me.source_.read({me.buffer_.get(), buffer_size}); got.ok()) {
+    } else if (auto got = me.source_.read({me.buffer_.get(), me.buffer_size_}); got.ok()) {
       if (me.allowance_ != unlimited) me.allowance_ -= std::min<std::uint64_t>(me.allowance_, *got);
       *bytes = me.buffer_.get();
       return static_cast<la_ssize_t>(*got);
@@ -141,6 +152,16 @@ class tar_reader {
     }
     ::archive_set_error(handle, EIO, "see cause_");
     return -1;
+  }
+
+  /// libarchive's skip callback. Where it cannot be, libarchive reads.
+  static la_int64_t pass_over(struct archive* handle, void* self, la_int64_t most) {
+    tar_reader& me = *static_cast<tar_reader*>(self);
+    auto got = me.source_.skip(most > 0 ? static_cast<std::uint64_t>(most) : 0);
+    if (got.ok()) return static_cast<la_int64_t>(*got);
+    me.cause_ = got.status();
+    ::archive_set_error(handle, EIO, "see cause_");
+    return ARCHIVE_FATAL;
   }
 
   /// Whether a warning is only about a name that has no form in the "C" locale, and so was left as it is. Any other
@@ -255,6 +276,7 @@ class tar_reader {
 
   reader& source_;
   limits limits_;
+  std::size_t buffer_size_;
   std::unique_ptr<std::byte[]> buffer_;
   std::unique_ptr<struct archive, free_archive> archive_;
   struct archive_entry* current_ = nullptr;

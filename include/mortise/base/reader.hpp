@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 namespace mortise {
@@ -22,6 +23,9 @@ class reader {
 
   /// Fills at most `into`, at least one byte unless the stream ends; 0 is the end, and stays the end.
   virtual absl::StatusOr<std::size_t> read(std::span<std::byte> into) = 0;
+
+  /// Passes over at most so many bytes without reading them, and says how many: 0 where that cannot be.
+  virtual absl::StatusOr<std::uint64_t> skip(std::uint64_t /*most*/) { return 0; }
 };
 
 /// Reads what is left of a stream, for what its end says. Fails as the stream does.
