@@ -153,10 +153,8 @@ class applier {
       ++result_.skipped_devices;
       return absl::OkStatus();
     }
-    if (about.type == entry_type::directory) {
-      way_.take_hollow(path.name());
-      return writer_.make_directory(path.name(), about);
-    }
+    way_.take_hollow(path.name());
+    if (about.type == entry_type::directory) return writer_.make_directory(path.name(), about);
     if (about.type != entry_type::regular) return writer_.make_node(path.name(), about);
     return writer_.make_file(path.name(), about, [this]() -> absl::StatusOr<extent> {
       MORTISE_ASSIGN_OR_RETURN(const extent piece, tar_.data());
@@ -191,6 +189,7 @@ class applier {
     if (target.is_root()) return error(absl::StatusCode::kInvalidArgument, "a hard link to the root directory");
     if (target.text() == path.text()) return error(absl::StatusCode::kInvalidArgument, "a hard link to itself");
     MORTISE_RETURN_IF_ERROR(way_.enter(path.parent()));
+    way_.take_hollow(path.name());
     MORTISE_ASSIGN_OR_RETURN(bool done, writer_.make_link(path.name(), target));
     if (done) return absl::OkStatus();
     if (request_.only) return error(absl::StatusCode::kInvalidArgument, "it is not in the archive before the link");
