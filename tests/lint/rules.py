@@ -15,7 +15,8 @@ FOLDERS = {
     "isolate": BELOW,
     "launch": BELOW,
     "state": BELOW,
-    "image": BELOW | {"digest", "archive", "fetch"},
+    "erofs": BELOW | {"archive"},
+    "image": BELOW | {"digest", "archive", "fetch", "erofs"},
     "detail": BELOW,
 }
 

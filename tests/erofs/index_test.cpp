@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <mortise/erofs/index.hpp>
+
+#include <doctest/doctest.h>
+
+#include <archive/tar_builder.hpp>
+#include <erofs/shown.hpp>
+#include <random>
+#include <rootfs/smallest_image.hpp>
+#include <string>
+#include <support/skip.hpp>
+#include <vector>
+
+using namespace mortise;
+using support::tar_builder;
+
+namespace {
+
+bool cannot_compare() { return support::missing_root() || support::missing_erofs(); }
+
+/// Both ways show the same, or both refuse.
+void compare(const std::vector<std::string>& tars, bool with_links = true) {
+  const auto unpacked = support::unpacked_text(tars, with_links);
+  const auto indexed = support::indexed_text(tars, with_links);
+  CHECK_MESSAGE(unpacked.ok() == indexed.ok(), message(unpacked.status()), " / ", message(indexed.status()));
+  if (unpacked.ok() && indexed.ok()) CHECK(*unpacked == *indexed);
+}
+
+/// Layers of few names, so that they meet: made of whatever a tar can say, in whatever order.
+class random_layers {
+ public:
+  explicit random_layers(unsigned seed) : random_(seed) {}
+
+  std::vector<std::string> make() {
+    std::vector<std::string> out;
+    for (unsigned left = 1 + pick(4); left > 0; --left) {
+      tar_builder tar;
+      tar.directory("./", 0700 + pick(8));  // without, a store takes over what the root below has
+      for (unsigned entries = pick(9); entries > 0; --entries) add(tar);
+      out.push_back(tar.text());
+    }
+    return out;
+  }
+
+ private:
+  unsigned pick(unsigned count) { return static_cast<unsigned>(random_() % count); }
+
+  std::string path() {
+    std::string out;
+    for (unsigned parts = 1 + pick(3); parts > 0; --parts)
+      out += (out.empty() ? "" : "/") + std::string(1, static_cast<char>('a' + pick(4)));
+    return out;
+  }
+  static std::string marked(const std::string& of) {
+    const std::size_t at = of.rfind('/') + 1;
+    return of.substr(0, at) + ".wh." + of.substr(at);
+  }
+
+  void add(tar_builder& tar) {
+    switch (pick(10)) {
+      case 0:
+      case 1:
+      case 2:
+        tar.add({.name = path(), .data = "data " + std::to_string(pick(1000)), .mode = 0600 + pick(0100)});
+        return;
+      case 3:
+      case 4:
+        tar.add({.name = path() + '/', .type = '5', .mode = 0700 + pick(0100), .uid = pick(3)});
+        return;
+      case 5:
+        tar.symlink(path(), pick(2) == 0 ? path() : "../" + path());
+        return;
+      case 6:
+        tar.hard_link(path(), path());
+        return;
+      case 7:
+        tar.add({.name = path(), .type = '6', .mode = 0600});
+        return;
+      case 8:
+        tar.file(marked(path()));
+        return;
+      default:
+        tar.file(path() + "/.wh..wh..opq");
+    }
+  }
+
+  std::mt19937 random_;
+};
+
+}  // namespace
+
+TEST_CASE("an index shows what the layers show when they are unpacked and stacked, whatever they are") {
+  if (cannot_compare()) return;
+  unsigned refused = 0;
+  for (unsigned seed = 0; seed < 1000; ++seed) {
+    CAPTURE(seed);
+    const auto tars = random_layers(seed).make();
+    // A hard link to a lower layer's file has one inode with it here, and is a copy there.
+    const auto unpacked = support::unpacked_text(tars, false);
+    const auto indexed = support::indexed_text(tars, false);
+    refused += unpacked.ok() ? 0 : 1;
+    // Of a hard link over its own way only unpacking makes a failure.
+    const bool odd = indexed.ok() && message(unpacked.status()).find("link to") != std::string_view::npos;
+    if (odd) continue;
+    CHECK_MESSAGE(unpacked.ok() == indexed.ok(), message(unpacked.status()), " / ", message(indexed.status()));
+    if (unpacked.ok() && indexed.ok()) CHECK(*unpacked == *indexed);
+  }
+  CHECK(refused > 50);
+  CHECK(refused < 900);
+}
+
+TEST_CASE("an index keeps what tar can say of a file") {
+  if (cannot_compare()) return;
+  const std::string capability("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 20);
+  const std::string acl(
+      "\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\xe8\x03\0\0\x04\0\x04\0\xff\xff\xff\xff\x10\0\x06\0\xff\xff"
+      "\xff\xff"
+      "\x20\0\x04\0\xff\xff\xff\xff",
+      44);
+  tar_builder tar;
+  tar.add({.name = "./", .type = '5', .mode = 0711, .uid = 5, .gid = 6, .xattrs = {{"user.root", "r"}}})
+      .add({.name = "owned", .data = std::string(100'000, 'x'), .mode = 06755, .uid = 4'000'000'000, .gid = 70'000})
+      .add({.name = "old", .pax = {{"mtime", "-86400.5"}}})
+      .add({.name = "new", .pax = {{"mtime", "4294967296.987654321"}}})
+      .add({.name = "capable", .data = "#!", .mode = 0755, .xattrs = {{"security.capability", capability}}})
+      .add({.name = "shared", .data = "s", .mode = 0664, .xattrs = {{"system.posix_acl_access", acl}}})
+      .add({.name = "noted", .xattrs = {{"user.a", std::string("a\0b", 3)}, {"user.empty", ""}, {"trusted.t", "t"}}})
+      .add({.name = "noted-much",
+            .xattrs = {{"user.big", std::string(3000, 'v')}, {"user.other", std::string(500, 'w')}}})
+      .add({.name = "sticky/", .type = '5', .mode = 01777, .xattrs = {{"user.d", "d"}}})
+      .add({.name = "null", .type = '3', .mode = 0666, .major = 1, .minor = 3})
+      .add({.name = "disk", .type = '4', .mode = 0660, .gid = 6, .major = 259, .minor = 70000})
+      .add({.name = "pipe", .type = '6', .mode = 0640})
+      .symlink("short", "owned")
+      .symlink("long", std::string(400, 'l') + "/x")
+      .symlink("longest", std::string(4095, 'm'))
+      .hard_link("owned-too", "owned")
+      .hard_link("sticky/owned-three", "owned")
+      .hard_link("short-too", "short")
+      .file(std::string(255, 'n'))
+      .file(std::string(120, 'p') + "/" + std::string(120, 'q') + "/deep")
+      .file("\xff\n odd", "odd")
+      .file("empty");
+  compare({tar.text()});
+}
+
+TEST_CASE("an index hides foreign overlay attributes, and what is this machine's own policy") {
+  if (cannot_compare()) return;
+  tar_builder tar;
+  tar.add({.name = "d/", .type = '5', .xattrs = {{"trusted.overlay.opaque", "y"}, {"user.overlay.redirect", "/x"}}})
+      .add({.name = "f", .xattrs = {{"trusted.overlay.metacopy", ""}, {"security.selinux", "x"}, {"user.kept", "k"}}});
+  compare({tar.text()});
+  const auto text = support::indexed_text({tar.text()});
+  REQUIRE(text.ok());
+  CHECK(text->find("overlay") == std::string::npos);
+  CHECK(text->find("user.kept=k") != std::string::npos);
+}
+
+TEST_CASE("directories of any size are listed, and each name in them is found") {
+  if (cannot_compare()) return;
+  for (const unsigned count : {0U, 1U, 17U, 18U, 19U, 35U, 500U, 100'000U}) {
+    CAPTURE(count);
+    support::packed_stack layers;
+    tar_builder tar;
+    tar.directory("d");
+    for (unsigned each = 0; each < count; ++each) tar.file("d/name-" + std::to_string(each * 7919U % 1'000'003U));
+    layers.add(tar.text());
+    const auto made = layers.write();
+    REQUIRE(made.ok());
+    CHECK(made->inodes == count + 2);
+    const std::string root = layers.mount();
+    unsigned listed = 0;
+    REQUIRE(sys::for_each_entry(AT_FDCWD, root + "/d", [&](std::string_view, unsigned char kind) {
+              listed += kind == DT_REG ? 1 : 0;
+              return absl::OkStatus();
+            }).ok());
+    CHECK(listed == count);
+    unsigned found = 0;
+    struct stat about{};
+    for (unsigned each = 0; each < count; ++each)
+      found += ::stat((root + "/d/name-" + std::to_string(each * 7919U % 1'000'003U)).c_str(), &about) == 0 ? 1 : 0;
+    CHECK(found == count);
+    CHECK(::stat((root + "/d/name-1000004").c_str(), &about) != 0);
+  }
+}
+
+TEST_CASE("five hundred layers become one tree") {
+  if (cannot_compare()) return;
+  support::packed_stack layers;
+  for (int each = 0; each < 500; ++each) {
+    tar_builder tar;
+    tar.file("top", std::to_string(each)).file("all/" + std::to_string(each), std::to_string(each));
+    if (each > 0) tar.file("all/.wh." + std::to_string(each - 1));
+    layers.add(tar.text());
+  }
+  REQUIRE(layers.write().ok());
+  const support::tree shown(layers.mount());
+  CHECK(shown["top"] == "file 0644 0:0 '499'");
+  CHECK(shown["all/499"] == "file 0644 0:0 '499'");
+  CHECK(shown.paths().size() == 3);
+}
+
+TEST_CASE("sparse members keep their holes, in every form that tars have for them") {
+  if (cannot_compare()) return;
+  if (support::missing_program("tar") || support::missing_program("bsdtar")) return;
+  const support::temporary_directory place;
+  const std::string file = place / "sparse";
+  const sys::unique_fd made(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  const auto put = [&](off_t at, const std::string& text) {
+    CHECK(::pwrite(made.get(), text.data(), text.size(), at) == static_cast<ssize_t>(text.size()));
+  };
+  put(4096, std::string(5000, 'a'));
+  put(1 << 20, "b");
+  put(off_t{5} << 30, std::string(4096, 'c'));
+  REQUIRE(::ftruncate(made.get(), (off_t{5} << 30) + 100'000) == 0);
+  const sys::unique_fd hole(::open((place / "hole").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  REQUIRE(::ftruncate(hole.get(), 1 << 20) == 0);
+  for (const std::string how :
+       {"tar --format=gnu -S", "tar --format=pax -S", "tar --format=pax --sparse-version=0.0 -S",
+        "tar --format=pax --sparse-version=0.1 -S", "bsdtar --format=pax --read-sparse"}) {
+    CAPTURE(how);
+    const std::string tar = place / "layer.tar";
+    ::unlink(tar.c_str());
+    const std::string command = how + " -cf " + tar + " -C " + place.path() + " sparse hole";
+    if (std::system(command.c_str()) != 0) continue;  // an older bsdtar knows no such option
+    support::packed_stack layers;
+    layers.add_file(tar);
+    const auto index = layers.write();
+    REQUIRE_MESSAGE(index.ok(), message(index.status()));
+    CHECK(index->flattened_bytes < 100'000);
+    struct stat about{};
+    REQUIRE(::fstat(layers.index(), &about) == 0);
+    CHECK_MESSAGE(about.st_blocks * 512 < 1 << 20, "the index has the file's holes");
+    const std::string root = layers.mount();
+    REQUIRE(::stat((root + "/sparse").c_str(), &about) == 0);
+    CHECK(about.st_size == (off_t{5} << 30) + 100'000);
+    const auto shown = sys::open(root + "/sparse", O_RDONLY);
+    REQUIRE(shown.ok());
+    const auto at = [&](off_t position, std::size_t size) {
+      std::string text(size, '?');
+      CHECK(::pread(shown->get(), text.data(), size, position) == static_cast<ssize_t>(size));
+      return text;
+    };
+    CHECK(at(0, 4096) == std::string(4096, '\0'));
+    CHECK(at(4096, 5001) == std::string(5000, 'a') + '\0');
+    CHECK(at((1 << 20) - 1, 3) == std::string("\0b\0", 3));
+    CHECK(at((off_t{5} << 30) - 1, 4098) == '\0' + std::string(4096, 'c') + '\0');
+    CHECK(at((off_t{5} << 30) + 99'990, 10) == std::string(10, '\0'));
+    const auto empty = sys::read_file(root + "/hole", 2 << 20);
+    REQUIRE(empty.ok());
+    CHECK(*empty == std::string(1 << 20, '\0'));
+  }
+}
+
+TEST_CASE("an index is the same for the same layers, and says what went wrong with others") {
+  tar_builder tar;
+  tar.file("b", "b").file("a", "a").directory("d").file("d/.wh.x");
+  support::packed_stack one;
+  support::packed_stack two;
+  for (support::packed_stack* each : {&one, &two}) {
+    each->add(tar.text());
+    REQUIRE(each->write().ok());
+  }
+  CHECK(*sys::read_file(one.path() + "/index") == *sys::read_file(two.path() + "/index"));
+
+  const auto refusal = [](const std::string& bytes, const erofs::index_options& options = {}) {
+    support::packed_stack layers;
+    layers.add(tar_builder().file("fine").text());
+    layers.add(bytes);
+    return std::string(message(layers.write(options).status()));
+  };
+  CHECK(refusal(tar_builder().file("../x").text()) == "layer 2 of 2: index '../x': its name contains '..'");
+  CHECK(refusal(tar_builder().file("a/.wh..").text()) ==
+        "layer 2 of 2: index 'a/.wh..': it is a whiteout of a directory's own name");
+  CHECK(refusal(tar_builder().hard_link("a", "nowhere").text()) ==
+        "layer 2 of 2: index 'a': link to 'nowhere': neither this layer nor one below has it");
+  CHECK(refusal(tar_builder().file("fine/x").symlink("l", "x").file("l/y").text()) ==
+        "layer 2 of 2: index 'l/y': this layer has a symbolic link as its parent 'l'");
+  CHECK(refusal(std::string(2000, 'x')).starts_with("layer 2 of 2: read tar: "));
+  CHECK(refusal(tar_builder().add({.name = "cut", .data = "x", .size = 1 << 20}).text()) != "");
+  erofs::index_options few;
+  few.limits.entries = 10;
+  tar_builder many;
+  for (int each = 0; each < 20; ++each) many.file(std::to_string(each));
+  CHECK(refusal(many.text(), few).find("more than the 10 entries allowed") != std::string::npos);
+  std::atomic<bool> stop = true;
+  CHECK(refusal(many.text(), {.cancelled = &stop}).find("cancelled") != std::string::npos);
+}
