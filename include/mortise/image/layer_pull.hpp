@@ -11,8 +11,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -29,6 +27,9 @@
 #include <mortise/image/layer_keys.hpp>
 #include <mortise/image/layer_view.hpp>
 #include <mortise/image/metered_reader.hpp>
+#include <mortise/image/packed_image.hpp>
+#include <mortise/image/packed_layer.hpp>
+#include <mortise/image/ready_layers.hpp>
 #include <mortise/image/resolve.hpp>
 #include <mortise/image/source.hpp>
 #include <mortise/image/store_concept.hpp>
@@ -67,18 +68,29 @@ class layer_pull {
         keys_(layer_keys(image)),
         ready_(keys_.size()) {}
 
-  /// Every layer, if all are there already; touches no origin.
+  /// What a backend reads, if it is all there already; touches no origin.
   std::optional<model::layers> ready() {
+    if constexpr (model::packed_layers<Format>) {
+      const auto image = keys_.empty() ? std::nullopt : packed_image(store_, keys_.back()).find();
+      if (!image) return look(), std::nullopt;
+      for (std::size_t at = 0; at < ready_.size(); ++at) report(at, progress::stage::ready, 0, true);
+      return model::layers{{diff_id(ready_.size() - 1), *image}};
+    } else {
+      look();
+      return missing_.empty() ? std::optional(result()) : std::nullopt;
+    }
+  }
+
+  /// Finds out which layers are there.
+  void look() {
     missing_.clear();
     for (std::size_t at = 0; at < ready_.size(); ++at) {
       ready_[at] = unpacked_.find(keys_[at]);
       if (!ready_[at]) missing_.push_back(at);
     }
-    if (!missing_.empty()) return std::nullopt;
-    return result();
   }
 
-  /// Every layer, after making those that are missing. Bytes that turn out to be wrong are fetched again where that
+  /// The same, after making what is missing. Bytes that turn out to be wrong are fetched again where that
   /// may help: they lay here half-fetched, or the origin can ask another server.
   /// Leaves behind on failure: the layers that were finished.
   absl::StatusOr<model::layers> run() {
@@ -89,53 +101,37 @@ class layer_pull {
       taken_ = 0;
       absl::Status status = from_.is_remote() ? fetch_and_unpack() : unpack_missing();
       if (!status.ok() && (attempt == most_attempts || !worth_another_try_)) return status;
-      if (status.ok()) return result();
+      if (status.ok()) return finish();
     }
   }
 
-  /// Where the store keeps a layer, after `ready`; nothing where it does not.
-  [[nodiscard]] std::optional<std::string> name_of(std::size_t at) const {
-    if (!ready_[at]) return std::nullopt;
-    const std::string& tree = ready_[at]->directory;
-    return tree.substr(store_.path().size() + 1, tree.rfind('/') - store_.path().size() - 1);
-  }
-
-  /// Unpacks a layer that is there, after `ready`, once more from its blob: whether the two trees are equal. The origin
-  /// is no remote one. Leaves nothing behind.
-  /// Fails with NOT_FOUND where it or one below it is not there, and as unpacking does: then nothing can be told.
-  absl::StatusOr<bool> check(std::size_t at) {
-    for (std::size_t below = 0; below <= at; ++below)
-      if (!ready_[below]) return error(absl::StatusCode::kNotFound, concat("verify ", subject(below), ": not there"));
-    missing_ = {at};
-    MORTISE_ASSIGN_OR_RETURN(const staging room, store_.stage());
-    room_ = &room;
-    auto same = compare(at);
-    room_ = nullptr;
-    if (!same.ok()) return annotate(same.status(), concat("verify ", subject(at)));
-    return same;
-  }
-
- private:
-  absl::StatusOr<bool> compare(std::size_t at) {
-    MORTISE_RETURN_IF_ERROR(make_tree(0, "layer").status());
-    MORTISE_ASSIGN_OR_RETURN(const auto made, sys::open_at(room_->fd(), "layer/tree", O_RDONLY | O_DIRECTORY));
-    MORTISE_ASSIGN_OR_RETURN(const auto right, tree_digest(made.get(), options_.cancelled));
-    MORTISE_ASSIGN_OR_RETURN(const auto kept, sys::open(ready_[at]->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    const auto actual = tree_digest(kept.get(), options_.cancelled);
-    if (absl::IsCancelled(actual.status())) return actual.status();
-    return actual.ok() && *actual == right;  // what cannot be read is not what it was
-  }
-
-  /// Opened once, when the layer turns out to depend on them; top-most first.
-  struct lower_trees {
-    std::vector<sys::unique_fd> owners;
-    std::vector<int> fds;
-  };
-
+ protected:
   [[nodiscard]] const model::digest& diff_id(std::size_t at) const { return image_.config.parsed.diff_ids[at]; }
   [[nodiscard]] const model::descriptor& blob(std::size_t at) const { return image_.manifest.parsed.layers[at]; }
   [[nodiscard]] std::string subject(std::size_t at) const {
     return concat("layer ", at + 1, " of ", ready_.size(), " (", diff_id(at).brief(), ')');
+  }
+
+  /// All layers are there.
+  absl::StatusOr<model::layers> finish() {
+    model::layers layers = result();
+    if constexpr (model::packed_layers<Format>) {
+      if (keys_.empty()) return error(absl::StatusCode::kInvalidArgument, "the image has no layers");
+      MORTISE_ASSIGN_OR_RETURN(const auto parts, packed_parts());
+      const model::digest& top = diff_id(ready_.size() - 1);
+      MORTISE_ASSIGN_OR_RETURN(auto image, packed_image(store_, keys_.back()).make(parts, top, options_.cancelled));
+      layers = {{top, std::move(image)}};
+    }
+    return layers;
+  }
+
+  [[nodiscard]] absl::StatusOr<std::vector<packed_layer>> packed_parts() const {
+    std::vector<packed_layer> out;
+    for (std::size_t at = 0; at < ready_.size(); ++at) {
+      MORTISE_ASSIGN_OR_RETURN(auto only, subtree_of(blob(at)));
+      out.push_back({ready_[at]->directory, std::move(only)});
+    }
+    return out;
   }
 
   /// Bottom first, from the top-most that hides all below it.
@@ -158,7 +154,8 @@ class layer_pull {
     fetch_plan plan;
     if (options_.connections != 0) plan.connections = options_.connections;
     plan.wanted = [this](std::size_t which) {  // another process may have made the layer meanwhile
-      return check_wanted().ok() && !unpacked_.find(keys_[missing_[which]]);
+      const std::size_t at = missing_[which];
+      return check_wanted().ok() && !unpacked_.find(keys_[at]) && !find_packed(store_, keys_[at]);
     };
     plan.hear = [this](std::size_t which, std::uint64_t have) {
       report(missing_[which], progress::stage::fetching, have);
@@ -201,7 +198,6 @@ class layer_pull {
       const std::lock_guard guard(mutex_);
       if (failure_.ok()) failure_ = status;
       stopped_ = true;
-      changed_.notify_all();
       return;
     }
   }
@@ -220,9 +216,7 @@ class layer_pull {
       MORTISE_ASSIGN_OR_RETURN(found, make(which));
     }
     report(at, progress::stage::ready, cached ? 0 : blob(at).size, cached);
-    const std::lock_guard guard(mutex_);
-    ready_[at] = std::move(found);
-    changed_.notify_all();
+    ready_.set(at, std::move(found));
     return absl::OkStatus();
   }
 
@@ -258,6 +252,7 @@ class layer_pull {
   absl::StatusOr<archive::applied> unpack(std::size_t which, int root, lower_trees& below) {
     auto applied = unpack_stream(which, root, below);
     if (applied.ok() || fetches_ == nullptr || !check_wanted().ok()) return applied;
+    if (find_packed(store_, keys_[missing_[which]])) return applied;
     absl::Status blob = drain(*fetches_->at(which).follow([this] { return check_wanted(); }));
     if (absl::IsDataLoss(blob)) return blob;
     return applied;
@@ -268,6 +263,12 @@ class layer_pull {
   absl::StatusOr<archive::applied> unpack_stream(std::size_t which, int root, lower_trees& below) {
     const std::size_t at = missing_[which];
     std::atomic<bool> given_up = false;  // whoever reads ahead must not wait for a blob that is no use any more
+    if (auto packed = find_packed(store_, keys_[at])) {  // made for another backend
+      section_reader bytes(*std::move(packed));
+      digest::verifying_reader<digest::openssl> tar(bytes, diff_id(at), std::nullopt,
+                                                    "diff ID of the layer's tar here");
+      return apply_ahead(at, tar, root, below, given_up);
+    }
     MORTISE_ASSIGN_OR_RETURN(const auto opened, open(which, given_up));
     metered_reader metered(*opened, [this, at](std::uint64_t total) {
       report(at, progress::stage::unpacking, total);
@@ -308,6 +309,14 @@ class layer_pull {
   }
 
   absl::StatusOr<archive::applied> apply(std::size_t at, reader& tar, int root, lower_trees& below) {
+    if constexpr (model::packed_layers<Format>) {
+      return write_packed(tar, root);
+    } else {
+      return make_files(at, tar, root, below);
+    }
+  }
+
+  absl::StatusOr<archive::applied> make_files(std::size_t at, reader& tar, int root, lower_trees& below) {
     archive::apply_request request;
     request.staging = root;
     request.cancelled = options_.cancelled;
@@ -323,26 +332,8 @@ class layer_pull {
     return applied;
   }
 
-  /// Opens the trees below a layer, top-most first, once all of them are there.
   absl::Status open_lower(std::size_t at, lower_trees& into) {
-    if (!into.fds.empty()) return absl::OkStatus();
-    MORTISE_RETURN_IF_ERROR(wait_for_layers_below(at));
-    for (std::size_t below = at; below-- > 0;) {
-      MORTISE_ASSIGN_OR_RETURN(auto tree, sys::open(ready_[below]->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-      into.fds.push_back(tree.get());
-      into.owners.push_back(std::move(tree));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status wait_for_layers_below(std::size_t at) {
-    std::unique_lock guard(mutex_);
-    const auto end = ready_.begin() + static_cast<std::ptrdiff_t>(at);
-    while (!std::all_of(ready_.begin(), end, [](const auto& each) { return each.has_value(); })) {
-      MORTISE_RETURN_IF_ERROR(check_wanted());
-      changed_.wait_for(guard, std::chrono::milliseconds(20));  // wakes to see a cancellation too
-    }
-    return absl::OkStatus();
+    return ready_.open_below(at, into, [this] { return check_wanted(); });
   }
 
   /// Not OK once the caller gave up or another layer failed.
@@ -368,7 +359,7 @@ class layer_pull {
   Progress& progress_;
   std::vector<layer_key> keys_;
 
-  std::vector<std::optional<unpacked_layer>> ready_;
+  ready_layers ready_;
   std::vector<std::size_t> missing_;  ///< bottom first
   const staging* room_ = nullptr;
   blob_fetches* fetches_ = nullptr;  ///< of the missing layers, in their order; null where their blobs are at hand
@@ -377,8 +368,7 @@ class layer_pull {
   std::atomic<std::size_t> taken_ = 0;
   std::atomic<bool> stopped_ = false;
   std::mutex reporting_;
-  std::mutex mutex_;  ///< of ready_ and failure_
-  std::condition_variable changed_;
+  std::mutex mutex_;  ///< of failure_
   absl::Status failure_;
 };
 

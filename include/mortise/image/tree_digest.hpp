@@ -140,4 +140,12 @@ inline absl::StatusOr<model::digest> tree_digest(int root, const std::atomic<boo
   return detail::tree_hasher(root, cancelled).run();
 }
 
+/// Whether two trees are equal. What cannot be read of the second is not what it was; of the first it is a failure.
+inline absl::StatusOr<bool> same_tree(int right, int other, const std::atomic<bool>* cancelled) {
+  MORTISE_ASSIGN_OR_RETURN(const auto wanted, tree_digest(right, cancelled));
+  const auto actual = tree_digest(other, cancelled);
+  if (absl::IsCancelled(actual.status())) return actual.status();
+  return actual.ok() && *actual == wanted;
+}
+
 }  // namespace mortise::image

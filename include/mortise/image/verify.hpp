@@ -20,7 +20,7 @@
 #include <mortise/digest/verifying_reader.hpp>
 #include <mortise/image/file_section.hpp>
 #include <mortise/image/inventory.hpp>
-#include <mortise/image/layer_pull.hpp>
+#include <mortise/image/layer_check.hpp>
 #include <mortise/image/lease.hpp>
 #include <mortise/image/store_concept.hpp>
 #include <mortise/image/store_directory.hpp>
@@ -122,13 +122,12 @@ class verifier {
       blobs_at_hand blobs(store_, each.record.manifest, open_(each.record.location));
       const auto image = read_image(blobs);
       if (!image.ok()) continue;  // one of its documents is damaged, and named
-      no_progress hear;
       provide_options options;
       options.cancelled = options_.cancelled;
-      layer_pull<Format, no_progress> pull(store_, blobs, *image, options, hear);
-      (void)pull.ready();
+      layer_check<Format> check(store_, blobs, *image, options);
       for (std::size_t at = 0; at < image->manifest.parsed.layers.size(); ++at)
-        MORTISE_RETURN_IF_ERROR(verify_layer(pull, at, compared));
+        MORTISE_RETURN_IF_ERROR(verify_layer(check, at, compared));
+      if constexpr (model::packed_layers<Format>) MORTISE_RETURN_IF_ERROR(verify_packed(check, compared));
     }
     for (const stored_part& part : parts_)
       if (!part.is_blob && belongs_to(part, Format::name) && !compared.contains(part.name)) ++out_.unchecked;
@@ -192,12 +191,12 @@ class verifier {
     }
   }
 
-  template <class Pull>
-  absl::Status verify_layer(Pull& pull, std::size_t at, std::set<std::string>& compared) {
-    const auto name = pull.name_of(at);
+  template <class Check>
+  absl::Status verify_layer(Check& check, std::size_t at, std::set<std::string>& compared) {
+    const auto name = check.name_of(at);
     if (!name || compared.contains(*name)) return absl::OkStatus();
     MORTISE_RETURN_IF_ERROR(look_at(*name));
-    const auto same = pull.check(at);
+    const auto same = check.check(at);
     if (absl::IsCancelled(same.status())) return same.status();
     if (!same.ok()) return absl::OkStatus();  // no sound blob to compare it with
     compared.insert(*name);
@@ -207,6 +206,23 @@ class verifier {
     part.name = *name;
     part.key = key_of(*name);
     damaged(part, "its files are not those of its blob");
+    return absl::OkStatus();
+  }
+
+  /// The index of an image's packed layers, where it has one.
+  template <class Check>
+  absl::Status verify_packed(Check& check, std::set<std::string>& compared) {
+    const auto name = check.image_name();
+    if (!name || !compared.insert(*name).second) return absl::OkStatus();
+    MORTISE_RETURN_IF_ERROR(look_at(*name));
+    const auto same = check.check_image();
+    if (absl::IsCancelled(same.status())) return same.status();
+    if (!same.ok()) return absl::OkStatus();  // its layers are damaged, and named
+    if (*same) return absl::OkStatus();
+    stored_part part;
+    part.name = *name;
+    part.key = key_of(*name);
+    damaged(part, "its index is not the one that its layers give");
     return absl::OkStatus();
   }
 

@@ -31,20 +31,18 @@ struct unprivileged_overlay_layers {
   static constexpr bool keeps_owners = false;
 };
 
-/// A layer as aufs reads it, which is how images have it: a deleted name is an empty file `.wh.NAME`, and a
-/// directory that hides its lower namesake has an empty file `.wh..wh..opq` (OCI image-spec layer.md, "Whiteouts").
-struct aufs_layers {
-  static constexpr std::string_view name = "aufs";
-  static constexpr bool keeps_owners = true;
-};
-
 /// A whole image as one layer that is never unpacked. Its directory holds `index`, an EROFS image of all layers merged
 /// (Documentation/filesystems/erofs.rst), and the uncompressed layer tars `0`, `1`, … in which the files' data lies:
 /// its extra devices, in the order of its device slots.
 struct erofs_layers {
   static constexpr std::string_view name = "erofs";
   static constexpr bool keeps_owners = true;
+  static constexpr bool is_packed = true;
 };
+
+/// A form in which an image is one layer, whose files are never made.
+template <class Format>
+concept packed_layers = requires { requires Format::is_packed; };
 
 /// One of several forms: a backend says which, once it knows what the machine can do (rootfs::first_supported).
 template <class... Formats>
