@@ -48,12 +48,6 @@ struct host_options {
   std::string state;      ///< records of running containers: on tmpfs
 };
 
-/// An image that a container sees as a read-only volume.
-struct image_volume {
-  std::string image;   ///< as the store's sources read it
-  std::string target;  ///< an absolute path in the container, made where it is missing
-};
-
 namespace detail {
 
 /// A store that makes images ready in a form, or in each of those of which a backend chooses one.
@@ -90,11 +84,11 @@ class basic_container {
     std::optional<std::vector<std::string>> entrypoint{};  ///< in place of the image's Entrypoint
     std::vector<std::string> env{};                        ///< NAME=VALUE, over the image's
     std::string working_directory{};
-    std::string user{};                     ///< "user", "uid", "user:group" or "uid:gid"
-    std::array<launch::stream, 3> stdio{};  ///< standard input, output and error; inherited
-    settings with{};                        ///< what is asked of the isolators
-    std::vector<image_volume> volumes{};    ///< other images, for platform and refresh as the first
-    bytes writable{};                       ///< the most that may be written into the root; zero is no limit
+    std::string user{};                          ///< "user", "uid", "user:group" or "uid:gid"
+    std::array<launch::stream, 3> stdio{};       ///< standard input, output and error; inherited
+    settings with{};                             ///< what is asked of the isolators
+    std::vector<model::image_volume> volumes{};  ///< other images, for platform and refresh as the first
+    bytes writable{};                            ///< the most that may be written into the root; zero is no limit
     /// Called once the image is there and before anything is made for it: adds what the image itself asks for to the
     /// settings, or refuses the image by failing. An image's word alone changes nothing.
     std::function<absl::Status(const model::image&, settings&)> adjust{};
@@ -329,7 +323,7 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
     settings with = options.with;
     if (options.adjust) MORTISE_RETURN_IF_ERROR(options.adjust(image, with));
     auto parts = std::make_unique<struct parts>(shared_, id, std::move(image));
-    for (const image_volume& each : options.volumes) {
+    for (const model::image_volume& each : options.volumes) {
       MORTISE_ASSIGN_OR_RETURN(model::image shown, fetch(id, each.image, options));
       parts->volumes.push_back({each.target, std::move(shown)});
     }

@@ -34,4 +34,10 @@ struct image {
   std::shared_ptr<hold> held{};  ///< null where nobody would remove them
 };
 
+/// An image that a container sees as a read-only volume.
+struct image_volume {
+  std::string image;   ///< as the store's sources read it
+  std::string target;  ///< an absolute path in the container, made where it is missing
+};
+
 }  // namespace mortise::model

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// Images mounted from their layer tars, without a file being made: Documentation/filesystems/erofs.rst.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <memory>
+#include <mortise/base/status.hpp>
+#include <mortise/rootfs/backend.hpp>
+#include <mortise/rootfs/copy_inode.hpp>
+#include <mortise/rootfs/directory.hpp>
+#include <mortise/rootfs/erofs_images.hpp>
+#include <mortise/rootfs/erofs_mount.hpp>
+#include <mortise/rootfs/erofs_probe.hpp>
+#include <mortise/sys/fd.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace mortise::rootfs {
+
+/// Effects: the image is mounted once for the process, read-only, and each container gets a copy of that mount: the
+/// cost depends neither on its size nor on its layers. A writable root is an overlay on it, volatile, of which what the
+/// container writes lies in `upper`. Of a read-only one the directories that other mounts need (/proc, /dev, volumes)
+/// must be in the image.
+/// Fails with: PERMISSION_DENIED without CAP_SYS_ADMIN in the first user namespace; NOT_FOUND (ENODEV) where the kernel
+/// has no EROFS; INVALID_ARGUMENT where it is older than 6.4.
+/// Leaves behind: `root`, and if it is writable `image`, `upper` and `work`, in the container's directory, until
+/// `destroy`; no mount that anybody else sees.
+template <access Access, erofs_way Way = erofs_way::any>
+struct basic_erofs {
+  using layer_format = model::erofs_layers;
+  static constexpr std::string_view name = Access == access::read_write ? "erofs" : "read-only-erofs";
+
+  absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
+    const std::string root = what.directory + "/root";
+    MORTISE_RETURN_IF_ERROR(make_directory(root));
+    MORTISE_ASSIGN_OR_RETURN(auto image, mount(what));
+    const model::slot tree = plan.new_slot();
+    plan.add(model::stage::root, model::op::adopt_tree{image->get(), tree});
+    model::rootfs out;
+    if constexpr (Access == access::read_only) {
+      plan.add(model::stage::root, model::op::enter_root{tree, root});
+    } else {
+      MORTISE_ASSIGN_OR_RETURN(out, add_overlay(what, root, image->get(), tree, plan));
+    }
+    plan.keep(std::move(image));
+    return out;
+  }
+
+  absl::StatusOr<model::slot> show(const request& what, model::plan& plan) const {
+    MORTISE_ASSIGN_OR_RETURN(auto image, mount(what));
+    const model::slot tree = plan.new_slot();
+    plan.add(model::stage::root, model::op::adopt_tree{image->get(), tree});
+    plan.keep(std::move(image));
+    return tree;
+  }
+
+  absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_directory(directory); }
+
+  /// Mounts an empty image that lies there for a moment.
+  absl::Status probe(const std::string& directory) const {
+    return annotate(probe_erofs(directory, Way), concat(name, " in '", directory, '\''));
+  }
+
+ private:
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<sys::unique_fd>> mount(const request& what) const {
+    if (what.layers.size() != 1) {
+      return error(absl::StatusCode::kInvalidArgument,
+                   concat("provision ", name, ": ", what.layers.size(), " layers, and a packed image is one"));
+    }
+    const std::string& directory = what.layers.front().directory;
+    auto tree = images_.mount(directory);
+    if (!tree.ok()) return annotate(tree.status(), concat("provision ", name, ": image '", directory, '\''));
+    return std::make_shared<sys::unique_fd>(*std::move(tree));
+  }
+
+  /// Kernels before 6.15 take no detached tree as a layer: so it is attached, where only the child sees it.
+  absl::StatusOr<model::rootfs> add_overlay(const request& what, const std::string& root, int image, model::slot tree,
+                                            model::plan& plan) const {
+    const std::string lower = what.directory + "/image";
+    const std::string upper = what.directory + "/upper";
+    const std::string work = what.directory + "/work";
+    for (const auto& each : {lower, upper, work}) MORTISE_RETURN_IF_ERROR(make_directory(each));
+    MORTISE_RETURN_IF_ERROR(copy_root_attributes<layer_format>(image, upper));
+    const model::slot merged = plan.new_slot();
+    plan.add(model::stage::root, model::op::attach_on_host{tree, lower});
+    plan.add(model::stage::root, model::op::new_overlay{{lower}, upper, work, root, merged, false, true});
+    plan.add(model::stage::root, model::op::enter_root{merged, root});
+    return model::rootfs{{upper, work}};
+  }
+
+  erofs_images images_{Way};
+};
+
+using erofs = basic_erofs<access::read_write>;
+using read_only_erofs = basic_erofs<access::read_only>;
+
+static_assert(backend<erofs> && shows<erofs> && probes<erofs> && backend<read_only_erofs>);
+
+}  // namespace mortise::rootfs
