@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proves that a whole program can be made of compositions: a `docker run` that needs no daemon, and whose four
-// container types (overlay or copied root, with privileges or without) are chosen by its command line.
+// Proves that a whole program can be made of compositions: a `docker run` that needs no daemon, and whose container
+// types (each of mortise's backends, with privileges or without) are chosen by its command line.
 // Needs an image, and root or user namespaces. The parts are in mortise_run/; `mortise-run --help` explains.
+#include <fcntl.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <map>
 #include <mortise/launch/launcher.hpp>
+#include <mortise/sys/file.hpp>
 #include <mortise/version.hpp>
 #include <string>
 #include <string_view>
@@ -38,18 +41,48 @@ int exit_code_of(const absl::Status& status) {
   return problem == ENOENT || problem == ENOTDIR ? not_found : not_executable;
 }
 
+/// Those that may be chosen.
+std::vector<composition> compositions(bool without_privileges) {
+  if (without_privileges) return {rootless.begin(), rootless.end()};
+  std::vector<composition> out(unpacking.begin(), unpacking.end());
+  out.insert(out.end(), packing.begin(), packing.end());
+  return out;
+}
+
+/// Mostly there are none, and to find that out is cheaper than to open a host of each type.
+bool any_records() {
+  bool any = false;
+  const absl::Status listed =
+      mortise::sys::for_each_entry(AT_FDCWD, state_directory(), [&any](std::string_view, unsigned char) {
+        any = true;
+        return absl::OkStatus();
+      });
+  return any || !listed.ok();
+}
+
 /// What earlier runs left when they were killed is freed before anything new is made. A record is freed by the
 /// type of container that wrote it; the others can only say that it is not theirs.
-void recover(const options& what, const std::vector<const composition*>& all) {
+void recover(const options& what, const std::vector<composition>& all) {
+  if (!any_records()) return;
   std::map<std::string, absl::Status> problems;
-  for (const composition* const each : all) {
-    const auto result = each->recover(what);
+  for (const composition& each : all) {
+    const auto result = each.recover(what);
     if (!result.ok()) return;  // to run will fail for the same reason, and say so
     for (const auto& id : result->freed) problems.erase(id);
     for (const auto& [id, status] : result->failed)
       if (!absl::IsFailedPrecondition(status) || !problems.contains(id)) problems[id] = status;
   }
   for (const auto& [id, status] : problems) say(mortise::message(status));
+}
+
+absl::StatusOr<composition> choose(const options& what) {
+  std::string known;
+  for (const composition& each : compositions(what.rootless)) {
+    if (each.backend == what.backend) return each;
+    mortise::append(known, known.empty() ? "" : ", ", each.backend);
+  }
+  const std::string_view whose = what.rootless ? " that needs no privileges: " : ": ";
+  return mortise::annotate(tool::refuse(what.backend, mortise::concat("a backend", whose, known)), "option --backend");
 }
 
 int run(options what) {
@@ -59,12 +92,13 @@ int run(options what) {
   auto signals = tool::signal_relay::start();
   if (!signals.ok()) return fail(signals.status(), ours);
 
-  std::vector<const composition*> possible = {&rootless_overlay, &rootless_copy};
-  if (is_root) possible.insert(possible.end(), {&overlay, &copy});
-  recover(what, possible);
-  const composition& chosen =
-      what.rootless ? (what.copy ? rootless_copy : rootless_overlay) : (what.copy ? copy : overlay);
-  const auto code = chosen.run(what, **signals);
+  const auto chosen = choose(what);
+  if (!chosen.ok()) return fail(chosen.status(), ours);
+  std::vector<composition> all = compositions(true);
+  if (is_root) all.insert(all.end(), unpacking.begin(), unpacking.end());
+  if (is_root) all.insert(all.end(), packing.begin(), packing.end());
+  recover(what, all);
+  const auto code = chosen->run(what, **signals);
   if (code.ok()) return *code;
   if (const int signal = (*signals)->cancelled_by())
     return fail(absl::CancelledError("cancelled by a signal"), by_signal + signal);

@@ -1,27 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// The container types that mortise-run can choose between at run time. Each is compiled in a file of its own.
+/// The container types that mortise-run can choose between at run time.
 
 #include <mortise/base/status.hpp>
+#include <mortise/state/paths.hpp>
 #include <mortise/state/recover.hpp>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "../tool/signals.hpp"
 #include "options.hpp"
 
 namespace mortise_run {
 
+/// The state is mortise-run's own: it ends containers whose mortise-run is dead, and other programs may let theirs go
+/// on.
+inline std::string state_directory() { return mortise::concat(mortise::state::default_state_directory(), "-run"); }
+
 /// One container type, as two functions.
 struct composition {
+  std::string_view backend;  ///< as --backend spells it
   /// Runs the container to its end and destroys it; returns the exit code.
   absl::StatusOr<int> (*run)(const options& what, tool::signal_relay& signals);
   /// Frees what earlier runs of this type left when they were killed.
   absl::StatusOr<mortise::state::recovery> (*recover)(const options& what);
 };
 
-extern const composition overlay;
-extern const composition copy;
-extern const composition rootless_overlay;
-extern const composition rootless_copy;
+/// Those for root, in three files, and those that need no privileges.
+extern const std::span<const composition> unpacking;
+extern const std::span<const composition> packing;
+extern const std::span<const composition> rootless;
 
 }  // namespace mortise_run

@@ -11,6 +11,7 @@
 #include <mortise/base/status.hpp>
 #include <mortise/base/units.hpp>
 #include <mortise/image/store_concept.hpp>
+#include <mortise/model/image.hpp>
 #include <mortise/model/platform.hpp>
 #include <optional>
 #include <span>
@@ -39,6 +40,8 @@ struct options {
   std::string user;
   std::string hostname;
   std::vector<volume> volumes;
+  std::vector<mortise::model::image_volume> image_volumes;
+  std::optional<mortise::bytes> disk;
   std::optional<mortise::bytes> memory;
   std::optional<double> cpus;
   std::optional<std::uint64_t> pids;
@@ -48,7 +51,7 @@ struct options {
   std::string store;  ///< absolute; empty for the default
   mortise::image::refresh refresh = mortise::image::refresh::missing;
   bool strict_isolators = false;  ///< an Appc image whose isolators cannot all be enforced is refused
-  bool copy = false;              ///< the backend, instead of overlay
+  std::string backend = "overlay";
   bool rootless = false;
   bool read_only = false;
   bool quiet = false;
@@ -78,6 +81,15 @@ inline absl::Status add_volume(options& to, std::string_view value) {
   if (parts.size() < 2 || parts.size() > 3 || parts[0].empty() || !parts[1].starts_with('/') || !known_mode)
     return tool::refuse(value, "SRC:DST[:ro], a host path and an absolute path in the container");
   to.volumes.push_back({tool::absolute(parts[0]), std::string(parts[1]), parts.size() == 3 && parts[2] == "ro"});
+  return absl::OkStatus();
+}
+
+/// The image's own name may have colons.
+inline absl::Status add_image_volume(options& to, std::string_view value) {
+  const std::size_t colon = value.rfind(":/");
+  if (colon == std::string_view::npos || colon == 0)
+    return tool::refuse(value, "IMAGE:DST, an image and an absolute path in the container");
+  to.image_volumes.push_back({std::string(value.substr(0, colon)), std::string(value.substr(colon + 1))});
   return absl::OkStatus();
 }
 
@@ -123,10 +135,12 @@ inline constexpr tool::option<options> all_options[] = {
      }},
     {"hostname", 0, "H", "the container's host name; its id without", tool::set_text<&options::hostname>},
     {"read-only", 0, "", "a root file system that cannot be written", tool::turn_on<&options::read_only>},
-    {"backend", 0, "overlay|copy", "how layers become a root; overlay without",
+    {"backend", 0, "NAME", "how layers become a root: see below; overlay without", tool::set_text<&options::backend>},
+    {"image-volume", 0, "IMAGE:DST", "show another image, read-only, at DST; may be repeated",
+     detail::add_image_volume},
+    {"disk", 0, "SIZE", "at most this much may be written into the root, as in 64m, 2g",
      [](options& to, std::string_view value) {
-       to.copy = value == "copy";
-       return to.copy || value == "overlay" ? absl::OkStatus() : tool::refuse(value, "'overlay' or 'copy'");
+       return tool::assign(to.disk, mortise::parse_bytes(value), value, "a size such as 512k, 64m or 2g");
      }},
     {"rootless", 0, "", "use no privileges: a user namespace; for others than root it is always on",
      tool::turn_on<&options::rootless>},
@@ -181,6 +195,13 @@ IMAGE is one of
   tool::append_help<options>(out, all_options);
   return out + R"(
 A value may follow as --option VALUE, --option=VALUE, -o VALUE or -oVALUE. `--` ends the options.
+
+BACKENDS
+  overlay  layers stacked by the kernel; a start costs the same whatever the image's size
+  erofs    layers are never unpacked: the kernel reads files out of their tars (Linux 6.4, root)
+  copy     layers copied into a tree of the container's own: slow, and works everywhere
+  bind     an image of one layer, read-only, as it lies in the store
+  auto     the first of erofs, overlay and copy that works here
 
 SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH are passed on to the container; before it
 runs, the first four cancel. The third request to end kills it.

@@ -87,11 +87,7 @@ class runner {
   }
 
  private:
-  /// The state is mortise-run's own: it ends containers whose mortise-run is dead, and other programs may let
-  /// theirs go on.
-  static absl::StatusOr<host> open(const options& what) {
-    return host::open({what.store, mortise::concat(mortise::state::default_state_directory(), "-run")});
-  }
+  static absl::StatusOr<host> open(const options& what) { return host::open({what.store, state_directory()}); }
 
   static typename container::launch_options launch_options(const options& what, const tool::signal_relay& signals) {
     return {.image = what.image,
@@ -101,6 +97,8 @@ class runner {
             .working_directory = what.working_directory,
             .user = what.user,
             .with = settings(what),
+            .volumes = what.image_volumes,
+            .writable = what.disk.value_or(mortise::bytes{}),
             .adjust = [&what](const mortise::model::image& image,
                               settings_type& with) { return hold_to_isolators(what, image.config, with); },
             .id = what.name,
@@ -148,9 +146,9 @@ class runner {
 
 /// A composition for a backend and the pack of namespaces that it goes with.
 template <class Rootfs, class Namespaces>
-constexpr composition make_composition() {
+constexpr composition make_composition(std::string_view backend) {
   using of = runner<Rootfs, isolate::pack<Namespaces, limits_and_volumes>>;
-  return {&of::run, &of::recover};
+  return {backend, &of::run, &of::recover};
 }
 
 }  // namespace mortise_run

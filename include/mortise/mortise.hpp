@@ -41,6 +41,16 @@
 #include <mortise/digest/hasher.hpp>
 #include <mortise/digest/openssl.hpp>
 #include <mortise/digest/verifying_reader.hpp>
+#include <mortise/erofs/dirents.hpp>
+#include <mortise/erofs/format.hpp>
+#include <mortise/erofs/index.hpp>
+#include <mortise/erofs/merge.hpp>
+#include <mortise/erofs/output.hpp>
+#include <mortise/erofs/place.hpp>
+#include <mortise/erofs/tar_file.hpp>
+#include <mortise/erofs/tree.hpp>
+#include <mortise/erofs/writer.hpp>
+#include <mortise/erofs/xattr_set.hpp>
 #include <mortise/fetch/any_of.hpp>
 #include <mortise/fetch/body.hpp>
 #include <mortise/fetch/call.hpp>
@@ -91,6 +101,7 @@
 #include <mortise/image/inherit_root.hpp>
 #include <mortise/image/inventory.hpp>
 #include <mortise/image/json.hpp>
+#include <mortise/image/layer_check.hpp>
 #include <mortise/image/layer_keys.hpp>
 #include <mortise/image/layer_pull.hpp>
 #include <mortise/image/layer_record.hpp>
@@ -103,6 +114,9 @@
 #include <mortise/image/oci/descriptor.hpp>
 #include <mortise/image/oci/manifest.hpp>
 #include <mortise/image/oci_layout.hpp>
+#include <mortise/image/packed_image.hpp>
+#include <mortise/image/packed_layer.hpp>
+#include <mortise/image/ready_layers.hpp>
 #include <mortise/image/registry.hpp>
 #include <mortise/image/registry/auth_file.hpp>
 #include <mortise/image/registry/authorization.hpp>
@@ -187,6 +201,10 @@
 #include <mortise/rootfs/copy.hpp>
 #include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>
+#include <mortise/rootfs/erofs.hpp>
+#include <mortise/rootfs/erofs_images.hpp>
+#include <mortise/rootfs/erofs_mount.hpp>
+#include <mortise/rootfs/erofs_probe.hpp>
 #include <mortise/rootfs/merged_copy.hpp>
 #include <mortise/rootfs/overlay.hpp>
 #include <mortise/state/paths.hpp>
@@ -198,6 +216,7 @@
 #include <mortise/sys/credentials.hpp>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
+#include <mortise/sys/loop.hpp>
 #include <mortise/sys/mount.hpp>
 #include <mortise/sys/path.hpp>
 #include <mortise/sys/process.hpp>
