@@ -15,6 +15,7 @@
 #include <charconv>
 #include <climits>
 #include <cstring>
+#include <mortise/launch/child_overlay.hpp>
 #include <mortise/launch/report.hpp>
 #include <mortise/model/plan.hpp>
 #include <mortise/sys/call.hpp>
@@ -26,10 +27,11 @@
 
 namespace mortise::launch {
 
-/// Each `run` returns 0 or -errno, having named its sub-step in the report before each system call.
-class child_mounts {
+class child_mounts : public child_overlay {
  public:
-  child_mounts(std::span<int> slots, report& to) : slots_(slots), report_(to) {}
+  child_mounts(std::span<int> slots, report& to) : child_overlay(slots, to) {}
+
+  using child_overlay::run;
 
   long run(const model::op::make_private&) {
     return step("mount", sys::call(SYS_mount, nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
@@ -63,15 +65,6 @@ class child_mounts {
       if (step("fsconfig", done) < 0) return explain(context.get(), done);
     }
     return mount(context.get(), o.flags, o.to);
-  }
-
-  /// By descriptors (Linux 6.13), else by paths appended one by one (6.8), else by mount(2) (all).
-  long run(const model::op::new_overlay& o) {
-    for (const auto way : {overlay_way::descriptors, overlay_way::paths}) {
-      const long done = new_overlay(o, way);
-      if (done != unsupported) return done;
-    }
-    return mount_overlay(o);
   }
 
   long run(const model::op::attach& o) {
@@ -169,20 +162,6 @@ class child_mounts {
     return step("mount_setattr", sys::raw_set_mount_flags(at(model::slot::root), o.flags, false));
   }
 
- protected:
-  [[nodiscard]] int at(model::slot which) const { return slots_[static_cast<std::size_t>(which)]; }
-
-  /// Names the sub-step that a failure is reported under, and passes the result on.
-  long step(const char* name, long result) {
-    report_.step = name;
-    return result;
-  }
-  /// A failure of our own finding.
-  long refuse(const char* name, int error, const char* words) {
-    report_.words = words;
-    return step(name, -error);
-  }
-
  private:
   /// In a file system that we have only just made a name is mostly new, and what we make ourselves needs no
   /// resolving: two calls in place of six. -EEXIST where the name is taken.
@@ -192,100 +171,6 @@ class child_mounts {
         directory ? sys::call(SYS_mkdirat, base, name, 0755) : sys::call(SYS_mknodat, base, name, S_IFREG | 0644, 0);
     if (made < 0) return step(directory ? "make directory" : "make file", made);
     return step("move_mount", sys::raw_attach_at(at(o.from), base, name));
-  }
-
-  enum class overlay_way : unsigned char { descriptors, paths };
-  static constexpr long unsupported = LONG_MIN;
-  static constexpr std::size_t most_mount_data = 4095;  // a page less its end: mount(2)
-
-  void set(model::slot which, long fd) { slots_[static_cast<std::size_t>(which)] = static_cast<int>(fd); }
-
-  /// The kernel's own words on a file system context: fsopen(2), "message retrieval interface".
-  long explain(int context, long failure) {
-    const long got = sys::call(SYS_read, context, report_.detail, sizeof report_.detail - 1);
-    report_.detail[got > 0 ? got : 0] = 0;
-    return failure;
-  }
-
-  long mount(int context, std::uint64_t flags, model::slot to) {
-    const long made = step("fsconfig create", sys::raw_fsconfig_create(context));
-    if (made < 0) return explain(context, made);
-    const long tree = step("fsmount", sys::raw_fsmount(context, flags));
-    if (tree < 0) return explain(context, tree);
-    set(to, tree);
-    return 0;
-  }
-
-  long add_directory(int context, overlay_way way, const char* key, const char* path) {
-    if (way == overlay_way::paths) return sys::raw_fsconfig_string(context, key, path);
-    const long opened = sys::call(SYS_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-    if (opened < 0) return opened;
-    const sys::unique_fd directory(static_cast<int>(opened));
-    return sys::raw_fsconfig_fd(context, key, directory.get());
-  }
-
-  long new_overlay(const model::op::new_overlay& o, overlay_way way) {
-    const sys::unique_fd context(static_cast<int>(step("fsopen", sys::raw_fsopen("overlay"))));
-    if (!context) return context.get();
-    for (const auto& lower : o.lower) {
-      const long added = step("lowerdir+", add_directory(context.get(), way, "lowerdir+", lower.c_str()));
-      // The first refusal of the key itself is an older kernel's; a path too long for a string is no error either.
-      if (added == -EINVAL && &lower == &o.lower.front()) return unsupported;
-      if (added == -EINVAL && way == overlay_way::paths && lower.size() > 255) return unsupported;
-      if (added < 0) return explain(context.get(), added);
-    }
-    if (!o.upper.empty()) {
-      const long upper = step("upperdir", add_directory(context.get(), way, "upperdir", o.upper.c_str()));
-      if (upper < 0) return explain(context.get(), upper);
-      const long work = step("workdir", add_directory(context.get(), way, "workdir", o.work.c_str()));
-      if (work < 0) return explain(context.get(), work);
-    }
-    for (const auto& [wanted, key] :
-         {std::pair{o.user_xattrs, "userxattr"}, std::pair{o.is_volatile && !o.upper.empty(), "volatile"}}) {
-      if (!wanted) continue;
-      const long done = step(key, sys::raw_fsconfig_flag(context.get(), key));
-      if (done < 0) return explain(context.get(), done);
-    }
-    return mount(context.get(), 0, o.to);
-  }
-
-  /// mount(2) with each directory as /proc/self/fd/N, which keeps two hundred layers within its one page.
-  long mount_overlay(const model::op::new_overlay& o) {
-    char data[most_mount_data + 1];
-    std::size_t length = 0;
-    const auto add = [&](const char* text) {
-      const std::size_t size = std::strlen(text);
-      if (length + size >= sizeof data) return false;
-      std::memcpy(data + length, text, size + 1);
-      length += size;
-      return true;
-    };
-    const auto add_directory_as = [&](const char* before, const std::string& path) -> long {
-      // Kept open, not owned: the kernel resolves the names in mount(2) below, and exec closes them.
-      const long fd = sys::call(SYS_openat, AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-      if (fd < 0) return fd;
-      char number[24];
-      *std::to_chars(number, number + sizeof number - 1, fd).ptr = 0;
-      return add(before) && add("/proc/self/fd/") && add(number) ? 0 : -E2BIG;
-    };
-    for (const auto& lower : o.lower) {
-      const long added = step("lowerdir", add_directory_as(&lower == &o.lower.front() ? "lowerdir=" : ":", lower));
-      if (added < 0) return added;
-    }
-    if (!o.upper.empty()) {
-      long added = step("upperdir", add_directory_as(",upperdir=", o.upper));
-      if (added >= 0) added = step("workdir", add_directory_as(",workdir=", o.work));
-      if (added < 0) return added;
-    }
-    if ((o.user_xattrs && !add(",userxattr")) || (o.is_volatile && !o.upper.empty() && !add(",volatile")))
-      return step("lowerdir", -E2BIG);
-    const char* const where = o.mount_point.c_str();
-    const long mounted = step("mount", sys::call(SYS_mount, "overlay", where, "overlay", 0, data));
-    if (mounted < 0) return mounted;
-    const long tree = step("open_tree", sys::raw_clone_tree(AT_FDCWD, where, false));
-    if (tree < 0) return tree;
-    set(o.to, tree);
-    return step("umount", sys::call(SYS_umount2, where, MNT_DETACH));
   }
 
   /// Whether it is of procfs or sysfs, where a file of the image's could feign what set-up reads: CVE-2019-16884.
@@ -354,8 +239,6 @@ class child_mounts {
     return step("open_tree", sys::raw_clone_tree(null_.get(), "", false));
   }
 
-  std::span<int> slots_;
-  report& report_;
   sys::unique_fd masked_;
   sys::unique_fd null_;
   sys::unique_fd nodes_;

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ladder's rungs are tested by what they carry, in rootfs/overlay_test.cpp.
+#include <mortise/launch/child_overlay.hpp>
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <mortise/sys/file.hpp>
+#include <string>
+#include <support/fork.hpp>
+#include <support/skip.hpp>
+#include <support/temporary.hpp>
+#include <vector>
+
+using namespace mortise;
+
+namespace {
+
+/// Makes an overlay of so many layers in a child, and returns what went wrong, or what it shows.
+std::string overlay(const std::string& place, int count, bool writable, rlim_t descriptors = 0) {
+  model::op::new_overlay wanted{{}, {}, {}, place + "/root", model::slot{1}};
+  for (int each = 0; each < count; ++each) wanted.lower.push_back(place + "/lower-" + std::to_string(each));
+  if (writable) {
+    wanted.upper = place + "/upper";
+    wanted.work = place + "/work";
+  }
+  return support::in_child({.namespaces = CLONE_NEWNS},
+                           [&]() -> std::string {
+                             (void)::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+                             const rlimit few{descriptors, descriptors};
+                             if (descriptors != 0) (void)::setrlimit(RLIMIT_NOFILE, &few);
+                             std::array<int, 2> slots{-1, -1};
+                             launch::report report;
+                             launch::child_overlay child(slots, report);
+                             const long done = child.run(wanted);
+                             if (done < 0)
+                               return concat(
+                                   report.step, ": ",
+                                   report.words != nullptr ? report.words : errno_text(static_cast<int>(-done)));
+                             return ::mkdirat(slots[1], "new", 0700) == 0 ? "writable" : errno_text(errno);
+                           })
+      .text;
+}
+
+void make(const std::string& place, int count) {
+  for (int each = 0; each < count; ++each)
+    REQUIRE(::mkdir((place + "/lower-" + std::to_string(each)).c_str(), 0755) == 0);
+  for (const char* const each : {"/upper", "/work", "/root"}) REQUIRE(::mkdir((place + each).c_str(), 0755) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("child_overlay: with an upper directory it is writable, without it is not") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  make(place.path(), 2);
+  CHECK(overlay(place.path(), 2, true) == "writable");
+  CHECK(overlay(place.path(), 2, false) == "Read-only file system");
+}
+
+TEST_CASE("child_overlay: what is missing is named by its step") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  make(place.path(), 1);
+  CHECK(overlay(place.path(), 2, true) == "lowerdir+: No such file or directory");
+  REQUIRE(::rmdir((place / "work").c_str()) == 0);
+  CHECK(overlay(place.path(), 1, true) == "workdir: No such file or directory");
+}
+
+TEST_CASE("child_overlay: few descriptors are enough where the kernel takes them one by one") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  make(place.path(), 100);
+  const std::string said = overlay(place.path(), 100, true, 40);
+  const bool enough = said == "writable" || said == "lowerdir: each layer takes a descriptor: raise RLIMIT_NOFILE";
+  CHECK_MESSAGE(enough, said);
+}
