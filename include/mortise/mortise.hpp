@@ -173,6 +173,8 @@
 #include <mortise/isolate/volumes.hpp>
 #include <mortise/launch/child.hpp>
 #include <mortise/launch/child_mounts.hpp>
+#include <mortise/launch/child_overlay.hpp>
+#include <mortise/launch/child_steps.hpp>
 #include <mortise/launch/clone.hpp>
 #include <mortise/launch/launcher.hpp>
 #include <mortise/launch/process.hpp>
@@ -205,8 +207,10 @@
 #include <mortise/rootfs/erofs_images.hpp>
 #include <mortise/rootfs/erofs_mount.hpp>
 #include <mortise/rootfs/erofs_probe.hpp>
+#include <mortise/rootfs/first_supported.hpp>
 #include <mortise/rootfs/merged_copy.hpp>
 #include <mortise/rootfs/overlay.hpp>
+#include <mortise/rootfs/overlay_probe.hpp>
 #include <mortise/state/paths.hpp>
 #include <mortise/state/record.hpp>
 #include <mortise/state/recover.hpp>
@@ -220,5 +224,6 @@
 #include <mortise/sys/mount.hpp>
 #include <mortise/sys/path.hpp>
 #include <mortise/sys/process.hpp>
+#include <mortise/sys/trial.hpp>
 #include <mortise/sys/xattr.hpp>
 #include <mortise/version.hpp>

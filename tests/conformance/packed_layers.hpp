@@ -45,7 +45,8 @@ class layer_set<mortise::model::erofs_layers> {
   }
 
  private:
-  /// Parents that are not described are made, as in a layer on disk; whether a tar may leave them out is not tested here.
+  /// Parents that are not described are made, as in a layer on disk; whether a tar may leave them out is not tested
+  /// here.
   static void append_parents(support::tar_builder& to, const std::string& path, std::set<std::string>& made) {
     for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
       if (made.insert(path.substr(0, slash)).second) to.directory(path.substr(0, slash));

@@ -4,6 +4,10 @@
 /// What holds for every rootfs backend, with one layer. A test of a backend says
 /// `TEST_CASE_TEMPLATE_INVOKE(rootfs_backend_suite, mortise::rootfs::overlay, ...);`
 
+#include <sys/mman.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+
 #include <conformance/killed_at.hpp>
 #include <conformance/scene.hpp>
 #include <mortise/base/text.hpp>
@@ -267,6 +271,102 @@ void refuses_a_used_directory(scene<Backend>& s) {
   s.expect(mortise::message(second.status()).find("destroy it first") != std::string_view::npos, "with the remedy");
 }
 
+/// The merged layers, read-only, below a path of a container that is made of the same ones.
+template <class Backend>
+void shows_layers_as_a_volume(scene<Backend>& s) {
+  if constexpr (mortise::rootfs::shows<Backend>) {
+    s.layer({directory("mnt"), file("d/a", "1"), hard_link("d/b", "d/a"), symlink("l", "d/a")});
+    const std::string box = s.new_box();
+    const std::string volume = s.new_box();
+    mortise::model::plan plan;
+    const auto tree = s.backend().show({s.layers(), volume}, plan);
+    check(tree.ok() && s.try_provision(box, plan).ok(), "show and provision");
+    plan.add(mortise::model::stage::volumes, mortise::model::op::attach{*tree, {mortise::model::slot::root, "/mnt"}});
+    const auto seen = support::in_child({.namespaces = s.namespaces}, [&] {
+      s.enter_here(plan, mortise::model::stage::volumes);
+      const bool refused = ::mkdir("/mnt/d/new", 0700) != 0 && errno == EROFS;
+      return tree_text("/mnt") + (refused ? "read-only" : "writable");
+    });
+    s.expect_same(seen.text, text_of({"d/", "d/a: 1", "d/b: 1", "l -> d/a", "mnt/"}) + "read-only", "the volume");
+    s.destroy(box);
+    s.destroy(volume);
+  }
+}
+
+/// Programs go on with what they have open, and where they stand, when their root is destroyed.
+template <class Backend>
+void destroys_a_busy_root(scene<Backend>& s) {
+  s.layer({file("d/a", "content")});
+  const std::string box = s.new_box();
+  const auto plan = s.provision(box);
+  const auto ready = mortise::sys::make_pipe();
+  const auto go_on = mortise::sys::make_pipe();
+  check(ready.ok() && go_on.ok(), "make pipes");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    support::detail::enter_namespaces(scene<Backend>::namespaces);
+    s.enter_here(plan);
+    const int held = ::open("/d/a", O_RDONLY);
+    char byte = ::chdir("/d") == 0 ? 'y' : 'n';
+    (void)!::write(ready->write.get(), &byte, 1);
+    (void)!::read(go_on->read.get(), &byte, 1);
+    char text[16] = {};
+    ::_exit(::read(held, text, sizeof text) == 7 ? 0 : 1);
+  }
+  char byte = 0;
+  check(::read(ready->read.get(), &byte, 1) == 1, "the child is in the root");
+  s.destroy(box);
+  check(::write(go_on->write.get(), "x", 1) == 1, "let it go on");
+  int status = 0;
+  check(::waitpid(child, &status, 0) == child, "wait");
+  s.expect(byte == 'y' && status == 0, "the child still reads what it has open");
+}
+
+/// What maps a file sees the bytes that reading gives.
+template <class Backend>
+void maps_files(scene<Backend>& s) {
+  std::string text(300'000, '\0');
+  for (std::size_t at = 0; at < text.size(); ++at) text[at] = static_cast<char>(at * 7 + at / 251);
+  s.layer({file("f", text), directory("d")});
+  const auto seen = s.enter(s.provision(s.new_box()), [&] {
+    const int fd = ::open("/f", O_RDONLY);
+    const void* const mapped = ::mmap(nullptr, text.size(), PROT_READ, MAP_PRIVATE, fd, 0);
+    const bool same = mapped != MAP_FAILED && std::memcmp(mapped, text.data(), text.size()) == 0;
+    struct statfs all{};
+    const bool counted = ::statfs("/d", &all) == 0 && all.f_namelen == 255;
+    return std::string(same ? "same " : "other ") + (counted ? "counted" : "not counted");
+  });
+  s.expect_same(seen.text, "same counted", "the mapped file");
+}
+
+/// Each by a process of its own, all at once.
+template <class Backend>
+void carries_many_containers_at_once(scene<Backend>& s) {
+  s.layer({file("d/a", "1"), directory("e")});
+  (void)s.layers();
+  std::vector<std::string> boxes;
+  for (int each = 0; each < 64; ++each) boxes.push_back(s.new_box());
+  std::vector<pid_t> children;
+  for (const std::string& box : boxes) {
+    children.push_back(::fork());
+    if (children.back() != 0) continue;
+    mortise::model::plan plan;
+    if (!s.try_provision(box, plan).ok()) ::_exit(1);
+    const auto seen = s.enter(plan, [&] {
+      (void)::mkdir(("/e/" + std::to_string(::getpid())).c_str(), 0700);
+      return tree_text("/d");
+    });
+    ::_exit(seen.text == "a: 1\n" ? 0 : 2);
+  }
+  int failed = 0;
+  for (const pid_t each : children) {
+    int status = 0;
+    failed += ::waitpid(each, &status, 0) == each && status == 0 ? 0 : 1;
+  }
+  s.expect(failed == 0, std::to_string(failed) + " of 64 containers failed");
+  for (const std::string& box : boxes) s.destroy(box);
+}
+
 template <class Backend>
 void names_a_missing_layer(scene<Backend>& s) {
   s.layer({file("a")});
@@ -291,6 +391,10 @@ TEST_CASE_TEMPLATE_DEFINE("rootfs backend", Backend, rootfs_backend_suite) {
   SUBCASE("destroys what resists") { play<Backend>(destroys_what_resists); }
   SUBCASE("destroys what a killed process left") { play<Backend>(destroys_what_a_killed_process_left); }
   SUBCASE("refuses a used directory") { play<Backend>(refuses_a_used_directory); }
+  SUBCASE("shows layers as a volume") { play<Backend>(shows_layers_as_a_volume); }
+  SUBCASE("destroys a busy root") { play<Backend>(destroys_a_busy_root); }
+  SUBCASE("maps files") { play<Backend>(maps_files); }
+  SUBCASE("carries many containers at once") { play<Backend>(carries_many_containers_at_once); }
   SUBCASE("names a missing layer") { play<Backend>(names_a_missing_layer); }
 }
 

@@ -32,7 +32,12 @@ class scene {
   static constexpr int namespaces = CLONE_NEWNS | (format::keeps_owners ? 0 : CLONE_NEWUSER);
 
   /// `directory` is the case's own.
-  explicit scene(std::string directory) : directory_(std::move(directory)), layers_(directory_ + "/layer-") {}
+  explicit scene(std::string directory) : directory_(std::move(directory)), layers_(directory_ + "/layer-") {
+    if constexpr (mortise::rootfs::opens<Backend>) {
+      const absl::Status opened = backend_.open(directory_);
+      if (!opened.ok()) throw std::runtime_error(std::string(mortise::message(opened)));
+    }
+  }
 
   void layer(const std::vector<entry>& entries) { layers_.add(entries); }
   void repeat_layer(std::size_t which) { layers_.repeat(which); }
@@ -61,12 +66,19 @@ class scene {
     return plan;
   }
 
+  /// Whether containers cannot write into the roots of the layers that there are.
+  [[nodiscard]] bool is_read_only() {
+    mortise::model::plan plan;
+    const auto made = try_provision(new_box(), plan);
+    return made.ok() && made->writable.empty();
+  }
+
   /// Takes this process into the root; there is no way back.
-  static void enter_here(const mortise::model::plan& plan) {
+  static void enter_here(const mortise::model::plan& plan, mortise::model::stage last = mortise::model::stage::root) {
     mortise::launch::child_memory memory(plan);
     mortise::launch::report report;
     mortise::launch::child child(plan, memory, report);
-    if (child.run_until(mortise::model::stage::root) < 0)
+    if (child.run_until(last) < 0)
       throw std::runtime_error(std::string(report.step) + ": " + std::strerror(report.error) + ' ' + report.detail);
   }
   /// Runs `callable` in a child in the root.

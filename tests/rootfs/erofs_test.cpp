@@ -20,5 +20,5 @@ using erofs_by_loop = rootfs::basic_erofs<rootfs::access::read_write, rootfs::er
 
 }  // namespace
 
-TEST_CASE_TEMPLATE_INVOKE(conformance::rootfs_backend_suite, rootfs::erofs, erofs_by_loop);
-TEST_CASE_TEMPLATE_INVOKE(conformance::merging_backend_suite, rootfs::erofs);
+TEST_CASE_TEMPLATE_INVOKE(conformance::rootfs_backend_suite, rootfs::erofs, erofs_by_loop, rootfs::read_only_erofs);
+TEST_CASE_TEMPLATE_INVOKE(conformance::merging_backend_suite, rootfs::erofs, rootfs::read_only_erofs);

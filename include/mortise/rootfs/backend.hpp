@@ -60,7 +60,8 @@ concept opens = backend<Backend> && requires(Backend& policy, const std::string&
 };
 
 /// Optional: `show(request, plan)` adds to stage::root the operations that make the merged layers, read-only, and says
-/// in which slot they are from then on, detached: a volume. `destroy` of the same directory removes what lies there.
+/// in which slot they are from then on, detached: a volume. Called before `provision`, which leaves the host's tree.
+/// `destroy` of the same directory removes what lies there.
 template <class Backend>
 concept shows = backend<Backend> && requires(const Backend& policy, const request& what, model::plan& plan) {
   { policy.show(what, plan) } -> std::same_as<absl::StatusOr<model::slot>>;

@@ -22,19 +22,24 @@ struct basic_bind {
   static constexpr std::string_view name = Format::keeps_owners ? "bind" : "unprivileged-bind";
 
   absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
+    MORTISE_ASSIGN_OR_RETURN(const model::slot tree, show(what, plan));
+    const std::string root = what.directory + "/root";
+    MORTISE_RETURN_IF_ERROR(make_directory(root));
+    plan.add(model::stage::root, model::op::enter_root{tree, root});
+    return model::rootfs{};
+  }
+
+  absl::StatusOr<model::slot> show(const request& what, model::plan& plan) const {
     MORTISE_ASSIGN_OR_RETURN(const auto layers, visible_layers<Format>(what.layers));
     if (layers.size() != 1) {
       return error(absl::StatusCode::kInvalidArgument,
                    concat("provision bind: the image has ", layers.size(),
                           " layers, and a bind shows exactly one: use the overlay or the copy backend"));
     }
-    const std::string root = what.directory + "/root";
-    MORTISE_RETURN_IF_ERROR(make_directory(root));
     const model::slot tree = plan.new_slot();
     // Not at stage::host, where mounts may still be shared with the host, and the clone with them.
     plan.add(model::stage::root, model::op::clone_tree{layers.front(), tree, true, model::mount_flag::read_only});
-    plan.add(model::stage::root, model::op::enter_root{tree, root});
-    return model::rootfs{};
+    return tree;
   }
 
   absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_directory(directory); }
@@ -43,6 +48,6 @@ struct basic_bind {
 using bind = basic_bind<model::overlay_layers>;
 using unprivileged_bind = basic_bind<model::unprivileged_overlay_layers>;
 
-static_assert(backend<bind> && backend<unprivileged_bind>);
+static_assert(backend<bind> && shows<bind> && backend<unprivileged_bind>);
 
 }  // namespace mortise::rootfs

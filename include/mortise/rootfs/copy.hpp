@@ -3,6 +3,7 @@
 /// \file
 /// Layers copied into a tree of the container's own: slow, and works on every file system.
 
+#include <cstdint>
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/backend.hpp>
 #include <mortise/rootfs/directory.hpp>
@@ -25,23 +26,35 @@ struct basic_copy {
   static constexpr std::string_view name = Format::keeps_owners ? "copy" : "unprivileged-copy";
 
   absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
+    MORTISE_ASSIGN_OR_RETURN(const model::slot tree, copy_layers(what, plan, 0));
+    const std::string root = what.directory + "/root";
+    plan.add(model::stage::root, model::op::enter_root{tree, root});
+    return model::rootfs{{root}};
+  }
+
+  /// A copy of its own for each container that shows it.
+  absl::StatusOr<model::slot> show(const request& what, model::plan& plan) const {
+    return copy_layers(what, plan, model::mount_flag::read_only);
+  }
+
+  absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_directory(directory); }
+
+ private:
+  static absl::StatusOr<model::slot> copy_layers(const request& what, model::plan& plan, std::uint64_t flags) {
     MORTISE_ASSIGN_OR_RETURN(const auto layers, visible_layers<Format>(what.layers));
     const std::string root = what.directory + "/root";
     MORTISE_RETURN_IF_ERROR(make_directory(root));
     MORTISE_RETURN_IF_ERROR(annotate(merged_copy<Format>::run(layers, root), "provision copy"));
     const model::slot tree = plan.new_slot();
     // Not at stage::host, where mounts may still be shared with the host, and the copy with them.
-    plan.add(model::stage::root, model::op::clone_tree{root, tree});
-    plan.add(model::stage::root, model::op::enter_root{tree, root});
-    return model::rootfs{{root}};
+    plan.add(model::stage::root, model::op::clone_tree{root, tree, true, flags});
+    return tree;
   }
-
-  absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_directory(directory); }
 };
 
 using copy = basic_copy<model::overlay_layers>;
 using unprivileged_copy = basic_copy<model::unprivileged_overlay_layers>;
 
-static_assert(backend<copy> && backend<unprivileged_copy>);
+static_assert(backend<copy> && shows<copy> && backend<unprivileged_copy>);
 
 }  // namespace mortise::rootfs

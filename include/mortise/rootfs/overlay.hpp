@@ -8,45 +8,73 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/backend.hpp>
 #include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>
+#include <mortise/rootfs/merged_copy.hpp>
+#include <mortise/rootfs/overlay_probe.hpp>
 #include <mortise/sys/fd.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace mortise::rootfs {
 
-/// Effects: a writable overlay of the layers, made in the child's mount namespace; whatever the container writes
-/// lies in `upper`. The cost does not grow with the layers' size. The overlay is volatile: nothing is ever
-/// synced for it, since it ends with its container.
-/// Fails with: INVALID_ARGUMENT for more layers than the kernel stacks; the kernel's refusals of a file system
-/// (another overlay as a layer of a layer, no whiteouts) come from the launch, in the kernel's words.
-/// Leaves behind: `upper`, `work` and `root`, the mount point, in the container's directory, until `destroy`;
-/// no mount outside the child's namespace.
-template <class Format>
+/// Effects: an overlay of the layers, made in the child's mount namespace. Of a writable one what the container writes
+/// lies in `upper`; it is volatile: nothing is ever synced for it, since it ends with its container. Of a read-only one
+/// the directories that other mounts need (/proc, /dev, volumes) must be in the image. The cost does not grow with the
+/// layers' size; but of more layers than the kernel stacks the lowest are first copied into one.
+/// Fails with: what copying fails with, for so many layers; the kernel's refusals of a file system (another overlay as
+/// a layer of a layer, no whiteouts) come from the launch, in the kernel's words, or before from `probe`. Leaves
+/// behind: `root`, the mount point, and `upper`, `work` and `merged` where they are needed, in the container's
+/// directory, until `destroy`; no mount outside the child's namespace.
+template <class Format, access Access = access::read_write>
 struct basic_overlay {
   using layer_format = Format;
-  static constexpr std::string_view name = Format::keeps_owners ? "overlay" : "unprivileged-overlay";
+  static constexpr bool is_writable = Access == access::read_write;
+  static constexpr std::string_view name =
+      Format::keeps_owners ? (is_writable ? "overlay" : "read-only-overlay")
+                           : (is_writable ? "unprivileged-overlay" : "unprivileged-read-only-overlay");
   /// OVL_MAX_STACK of fs/overlayfs.
   static constexpr std::size_t most_layers = 500;
 
   absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
-    MORTISE_ASSIGN_OR_RETURN(auto lower, visible_layers<Format>(what.layers));
-    if (lower.size() > most_layers) return too_many(lower.size());
-    const std::string upper = what.directory + "/upper";
-    const std::string work = what.directory + "/work";
+    if constexpr (!is_writable) {
+      MORTISE_ASSIGN_OR_RETURN(const model::slot shown, show(what, plan));
+      plan.add(model::stage::root, model::op::enter_root{shown, what.directory + "/root"});
+      return model::rootfs{};
+    } else {
+      MORTISE_ASSIGN_OR_RETURN(auto lower, lower_directories(what));
+      const std::string upper = what.directory + "/upper";
+      const std::string work = what.directory + "/work";
+      const std::string root = what.directory + "/root";
+      for (const auto& each : {upper, work, root}) MORTISE_RETURN_IF_ERROR(make_directory(each));
+      MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd top, sys::open(lower.front(), O_RDONLY | O_DIRECTORY));
+      MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top.get(), upper));
+      const model::slot merged = plan.new_slot();
+      plan.add(model::stage::root,
+               model::op::new_overlay{std::move(lower), upper, work, root, merged, !Format::keeps_owners, true});
+      plan.add(model::stage::root, model::op::enter_root{merged, root});
+      return model::rootfs{{upper, work}};  // a copy-up is written in `work` and then renamed
+    }
+  }
+
+  absl::StatusOr<model::slot> show(const request& what, model::plan& plan) const {
+    MORTISE_ASSIGN_OR_RETURN(auto lower, lower_directories(what));
     const std::string root = what.directory + "/root";
-    for (const auto& each : {upper, work, root}) MORTISE_RETURN_IF_ERROR(make_directory(each));
-    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd top, sys::open(lower.front(), O_RDONLY | O_DIRECTORY));
-    MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top.get(), upper));
-    const model::slot merged = plan.new_slot();
-    plan.add(model::stage::root,
-             model::op::new_overlay{std::move(lower), upper, work, root, merged, !Format::keeps_owners, true});
-    plan.add(model::stage::root, model::op::enter_root{merged, root});
-    return model::rootfs{{upper, work}};  // a copy-up is written in `work` and then renamed
+    MORTISE_RETURN_IF_ERROR(make_directory(root));
+    const model::slot tree = plan.new_slot();
+    if (lower.size() == 1) {  // the kernel stacks two at least
+      // Not at stage::host, where mounts may still be shared with the host, and the clone with them.
+      plan.add(model::stage::root, model::op::clone_tree{lower.front(), tree, true, model::mount_flag::read_only});
+    } else {
+      plan.add(model::stage::root,
+               model::op::new_overlay{std::move(lower), {}, {}, root, tree, !Format::keeps_owners, false});
+    }
+    return tree;
   }
 
   absl::StatusOr<bool> destroy(const std::string& directory) const {
@@ -54,7 +82,26 @@ struct basic_overlay {
     return destroy_directory(directory);
   }
 
+  /// Makes an overlay in the directory for a moment, as the caller or in a user namespace of its own.
+  absl::Status probe(const std::string& directory) const {
+    return annotate(probe_overlay<Format>(directory), concat(name, " in '", directory, '\''));
+  }
+
  private:
+  /// Top-most first, as many as the kernel stacks.
+  [[nodiscard]] static absl::StatusOr<std::vector<std::string>> lower_directories(const request& what) {
+    MORTISE_ASSIGN_OR_RETURN(auto lower, visible_layers<Format>(what.layers));
+    if (lower.size() <= most_layers) return lower;
+    // What the lowest delete shows nowhere, and what they hide they hide from each other.
+    const std::vector<std::string> lowest(lower.begin() + (most_layers - 1), lower.end());
+    lower.resize(most_layers - 1);
+    lower.push_back(what.directory + "/merged");
+    MORTISE_RETURN_IF_ERROR(make_directory(lower.back()));
+    MORTISE_RETURN_IF_ERROR(annotate(merged_copy<Format>::run(lowest, lower.back()),
+                                     concat("provision overlay: merge the lowest ", lowest.size(), " layers")));
+    return lower;
+  }
+
   /// What the kernel leaves in the work directory of a volatile overlay, by name: each of these has mode 0, and to list
   /// them costs more than all else that there is to remove. What is not so is left to whoever lists.
   static void remove_work_of_volatile(const std::string& directory) {
@@ -63,18 +110,14 @@ struct basic_overlay {
     for (const char* const each : {"/work/incompat/volatile", "/work/incompat", "/work"})
       if (::rmdir((work + each).c_str()) != 0) return;
   }
-
-  static absl::Status too_many(std::size_t count) {
-    return error(absl::StatusCode::kInvalidArgument,
-                 concat("provision overlay: ", count, " layers, and the kernel stacks at most ", most_layers,
-                        ": use the copy backend, or an image with fewer layers"));
-  }
 };
 
 using overlay = basic_overlay<model::overlay_layers>;
+using read_only_overlay = basic_overlay<model::overlay_layers, access::read_only>;
 /// In a user namespace of the caller's: Linux 5.11.
 using unprivileged_overlay = basic_overlay<model::unprivileged_overlay_layers>;
+using unprivileged_read_only_overlay = basic_overlay<model::unprivileged_overlay_layers, access::read_only>;
 
-static_assert(backend<overlay> && backend<unprivileged_overlay>);
+static_assert(backend<overlay> && shows<overlay> && probes<overlay> && backend<unprivileged_read_only_overlay>);
 
 }  // namespace mortise::rootfs
