@@ -211,6 +211,7 @@
 #include <mortise/rootfs/merged_copy.hpp>
 #include <mortise/rootfs/overlay.hpp>
 #include <mortise/rootfs/overlay_probe.hpp>
+#include <mortise/rootfs/upper.hpp>
 #include <mortise/state/paths.hpp>
 #include <mortise/state/record.hpp>
 #include <mortise/state/recover.hpp>

@@ -119,6 +119,33 @@ void moves_across_layers(scene<Backend>& s) {
                 "the tree");
 }
 
+/// A container that reaches its bound sees its disk full, and no other one does.
+template <class Backend>
+void bounds_what_is_written(scene<Backend>& s) {
+  if constexpr (mortise::rootfs::limits_writes<Backend>) {
+    s.layer({directory(".", 0751), file("a", "1"), file("d/b", std::string(100'000, 'b'))});
+    s.bound({1 << 20});
+    const std::string box = s.new_box();
+    const auto seen = s.enter(s.provision(box), [] {
+      write_file("/small", std::string(300'000, 's'));
+      check(::chmod("/d/b", 0600) == 0, "change a file of the image");
+      const int fd = ::open("/large", O_WRONLY | O_CREAT, 0600);
+      const std::string piece(1 << 16, 'l');
+      ssize_t put = 0;
+      while ((put = ::write(fd, piece.data(), piece.size())) > 0) continue;
+      std::string out = attributes_of("/").substr(0, 14);
+      out += put < 0 ? std::strerror(errno) : "endless";
+      check(::close(fd) == 0 && ::unlink("/large") == 0, "remove /large");
+      write_file("/after", std::string(200'000, 'a'));
+      return out + (::access("/after", R_OK) == 0 ? " and goes on" : "");
+    });
+    s.expect_same(seen.text, "/: 0751 0 0:0 No space left on device and goes on", "what a full disk says");
+    s.destroy(box);
+    s.bound({});
+    s.expect_tree({"a: 1", "d/", "d/b: " + std::string(100'000, 'b')});
+  }
+}
+
 /// Layers enough, with paths long enough, to go past a page of mount options.
 template <class Backend>
 void stacks_many_layers(scene<Backend>& s) {
@@ -143,6 +170,7 @@ TEST_CASE_TEMPLATE_DEFINE("merging rootfs backend", Backend, merging_backend_sui
   SUBCASE("takes a layer twice") { play<Backend>(takes_a_layer_twice); }
   SUBCASE("keeps two containers apart") { play<Backend>(keeps_two_containers_apart); }
   SUBCASE("moves across layers") { play<Backend>(moves_across_layers); }
+  SUBCASE("bounds what is written") { play<Backend>(bounds_what_is_written); }
   SUBCASE("stacks many layers") { play<Backend>(stacks_many_layers); }
 }
 

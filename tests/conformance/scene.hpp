@@ -49,6 +49,9 @@ class scene {
     layers_ = layer_set<format>(directory_ + '/' + std::string(length, 'x') + "/layer-");
   }
 
+  /// What containers from here on may write at most.
+  void bound(mortise::bytes most) { writable_ = most; }
+
   /// A new, empty directory for a container.
   std::string new_box() {
     std::string path = directory_ + "/box-" + std::to_string(boxes_++);
@@ -57,7 +60,7 @@ class scene {
   }
 
   absl::StatusOr<mortise::model::rootfs> try_provision(const std::string& box, mortise::model::plan& plan) const {
-    return backend_.provision({layers_.all(), box}, plan);
+    return backend_.provision({layers_.all(), box, writable_}, plan);
   }
   [[nodiscard]] mortise::model::plan provision(const std::string& box) const {
     mortise::model::plan plan;
@@ -119,6 +122,7 @@ class scene {
   std::string directory_;
   layer_set<format> layers_;
   Backend backend_;
+  mortise::bytes writable_;
   int boxes_ = 0;
   std::string problems_;
 };

@@ -6,6 +6,7 @@
 #include <examples/scene.hpp>
 #include <image/registry/real_registry.hpp>
 #include <support/leaks.hpp>
+#include <rootfs/smallest_image.hpp>
 #include <support/skip.hpp>
 
 using examples::outcome;
@@ -186,15 +187,16 @@ TEST_CASE("mortise-run: limits hold") {
   CHECK(box.finish().code == 0);
 }
 
-TEST_CASE("mortise-run: both backends, with and without privileges") {
+TEST_CASE("mortise-run: each backend, with and without privileges") {
   if (examples::missing_host() || support::missing_user_namespaces()) return;
   (void)scene::get();
   const host place;
   const std::string script = "echo new > /file && rm /etc/text && cat /file && ls /etc && id -u";
-  for (const std::string backend : {"overlay", "copy"}) {
+  for (const std::string backend : {"overlay", "copy", "erofs", "auto"}) {
     for (const bool rootless : {false, true}) {
       CAPTURE(backend);
       CAPTURE(rootless);
+      if (rootless && backend == "erofs") continue;
       std::vector<std::string> options = {"--backend", backend};
       if (rootless) options.emplace_back("--rootless");
       const outcome ran = run_script(options, script);
@@ -203,6 +205,17 @@ TEST_CASE("mortise-run: both backends, with and without privileges") {
       CHECK(run_script(options, "cat /etc/text").out == "not a program\n");
     }
   }
+}
+
+TEST_CASE("mortise-run: an image that is packed, bound, and beside another one") {
+  if (examples::missing_host() || support::missing_erofs()) return;
+  (void)scene::get();
+  const host place;
+  const std::string other = scene::get().image();
+  const outcome ran = run_script({"--backend", "erofs", "--disk", "1m", "--image-volume", other + ":/other"},
+                                 "cat /other/etc/text; dd if=/dev/zero of=/big bs=64k count=64 2>/dev/null || echo full");
+  CHECK(ran.err == "");
+  CHECK(ran.out == "not a program\nfull\n");
 }
 
 TEST_CASE("mortise-run: as nobody it runs rootless by itself, and says so") {
@@ -245,7 +258,11 @@ TEST_CASE("mortise-run: wrong options are named, with what would be right") {
       {{"-v", "/a", "x"}, "option --volume: '/a' is not SRC:DST[:ro]"},
       {{"-v", "/a:b", "x"}, "option --volume: '/a:b' is not SRC:DST[:ro]"},
       {{"-v", "/a:/b:rx", "x"}, "option --volume: '/a:/b:rx' is not SRC:DST[:ro]"},
-      {{"--backend", "zfs", "x"}, "option --backend: 'zfs' is not 'overlay' or 'copy'"},
+      {{"--backend", "zfs", "x"}, "option --backend: 'zfs' is not a backend: overlay, copy, bind, erofs, auto"},
+      {{"--backend", "erofs", "--rootless", "x"},
+       "option --backend: 'erofs' is not a backend that needs no privileges: overlay, copy, bind, auto"},
+      {{"--image-volume", "x", "y"}, "option --image-volume: 'x' is not IMAGE:DST, an image and an absolute path"},
+      {{"--disk", "much", "x"}, "option --disk: 'much' is not a size such as 512k, 64m or 2g"},
       {{"--platform", "a/b/c/d", "x"}, "option --platform: parse platform 'a/b/c/d'"},
       {{"--name", "../up", "x"}, "option --name: parse container id '../up'"},
   };
@@ -295,7 +312,7 @@ TEST_CASE("mortise-run: help and version") {
   CHECK(help.out.starts_with("usage: mortise-run [OPTIONS] IMAGE [ARGS...]\n"));
   for (const auto* const option :
        {"--memory SIZE", "--cpus N", "--pids-limit N", "-e, --env K=V", "-v, --volume SRC:DST[:ro]",
-        "-w, --workdir DIR", "-u, --user USER", "--read-only", "--hostname H", "--backend overlay|copy", "--rootless",
+        "-w, --workdir DIR", "-u, --user USER", "--read-only", "--hostname H", "--backend NAME", "--image-volume IMAGE:DST", "--disk SIZE", "--rootless",
         "--store DIR", "--platform P", "-q, --quiet", "EXIT CODE", "EXAMPLES"})
     CHECK_MESSAGE(has(help.out, option), option);
   CHECK(mortise_run({"--version"}).out.starts_with("mortise-run "));

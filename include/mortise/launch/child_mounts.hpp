@@ -132,6 +132,19 @@ class child_mounts : public child_overlay {
     });
   }
 
+  long run(const model::op::imitate_directory& o) {
+    struct stat about{};
+    if (::lstat(o.like.c_str(), &about) != 0) return step("stat", -errno);
+    return make_entry(o.where, [&](int parent, const char* name) {
+      long done = step("mkdir", sys::call(SYS_mkdirat, parent, name, 0700));
+      if (done >= 0)
+        done = step("chown", sys::call(SYS_fchownat, parent, name, about.st_uid, about.st_gid, AT_SYMLINK_NOFOLLOW));
+      if (done >= 0) done = step("chmod", sys::call(SYS_fchmodat, parent, name, about.st_mode & 07777));
+      const timespec times[] = {about.st_atim, about.st_mtim};
+      return done < 0 ? done : step("utimensat", sys::call(SYS_utimensat, parent, name, times, AT_SYMLINK_NOFOLLOW));
+    });
+  }
+
   long run(const model::op::mask& o) {
     const long found = open_existing(o.where);
     if (found == -ENOENT) return 0;

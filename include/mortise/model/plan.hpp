@@ -126,6 +126,11 @@ struct make_directory {
   place where;
   std::uint32_t mode;
 };
+/// A new directory with the owner, mode and times of one of the host's.
+struct imitate_directory {
+  std::string like;
+  place where;
+};
 /// Hides a path: a directory under an empty read-only tmpfs, a file under /dev/null. A missing path is fine.
 struct mask {
   place where;
@@ -183,9 +188,10 @@ struct execute {
 using operation =
     std::variant<op::record_self, op::map_identity, op::join_cgroup, op::new_session, op::set_hostname, op::loopback_up,
                  op::make_private, op::clone_tree, op::adopt_tree, op::new_filesystem, op::new_overlay, op::attach,
-                 op::attach_on_host, op::enter_root, op::make_node, op::make_symlink, op::make_directory, op::mask,
-                 op::make_read_only, op::seal_root, op::set_limit, op::change_directory, op::keep_bounding, op::become,
-                 op::set_capabilities, op::forbid_new_privileges, op::redirect, op::execute>;
+                 op::attach_on_host, op::enter_root, op::make_node, op::make_symlink, op::make_directory,
+                 op::imitate_directory, op::mask, op::make_read_only, op::seal_root, op::set_limit,
+                 op::change_directory, op::keep_bounding, op::become, op::set_capabilities, op::forbid_new_privileges,
+                 op::redirect, op::execute>;
 
 /// Operations by stage, and what clone3(2) is asked for.
 class plan {

@@ -61,6 +61,9 @@ struct summary {
   std::string operator()(const op::make_directory& o) const {
     return concat("make directory '", place_text(o.where), '\'');
   }
+  std::string operator()(const op::imitate_directory& o) const {
+    return concat("make directory '", place_text(o.where), '\'');
+  }
   std::string operator()(const op::mask& o) const { return concat("mask '", place_text(o.where), '\''); }
   std::string operator()(const op::make_read_only& o) const {
     return concat("make '", place_text(o.where), "' read-only");
@@ -112,6 +115,7 @@ struct details {
     return concat(" mode ", hex_text(o.mode), " device ", hex_text(o.device));
   }
   std::string operator()(const op::make_symlink& o) const { return concat(" -> ", o.target); }
+  std::string operator()(const op::imitate_directory& o) const { return concat(" like ", o.like); }
   std::string operator()(const op::set_limit& o) const { return concat(" to ", o.soft, ':', o.hard); }
   std::string operator()(const op::keep_bounding& o) const { return concat(" but ", hex_text(o.capabilities)); }
   std::string operator()(const op::set_capabilities& o) const {

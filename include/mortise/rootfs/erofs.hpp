@@ -10,11 +10,11 @@
 #include <memory>
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/backend.hpp>
-#include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <mortise/rootfs/erofs_images.hpp>
 #include <mortise/rootfs/erofs_mount.hpp>
 #include <mortise/rootfs/erofs_probe.hpp>
+#include <mortise/rootfs/upper.hpp>
 #include <mortise/sys/fd.hpp>
 #include <string>
 #include <string_view>
@@ -33,6 +33,7 @@ namespace mortise::rootfs {
 template <access Access, erofs_way Way = erofs_way::any>
 struct basic_erofs {
   using layer_format = model::erofs_layers;
+  static constexpr bool limits_writes = Access == access::read_write;
   static constexpr std::string_view name = Access == access::read_write ? "erofs" : "read-only-erofs";
 
   absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
@@ -59,7 +60,10 @@ struct basic_erofs {
     return tree;
   }
 
-  absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_directory(directory); }
+  absl::StatusOr<bool> destroy(const std::string& directory) const {
+    remove_work_of_volatile(directory);
+    return destroy_directory(directory);
+  }
 
   /// Mounts an empty image that lies there for a moment.
   absl::Status probe(const std::string& directory) const {
@@ -82,15 +86,13 @@ struct basic_erofs {
   absl::StatusOr<model::rootfs> add_overlay(const request& what, const std::string& root, int image, model::slot tree,
                                             model::plan& plan) const {
     const std::string lower = what.directory + "/image";
-    const std::string upper = what.directory + "/upper";
-    const std::string work = what.directory + "/work";
-    for (const auto& each : {lower, upper, work}) MORTISE_RETURN_IF_ERROR(make_directory(each));
-    MORTISE_RETURN_IF_ERROR(copy_root_attributes<layer_format>(image, upper));
+    MORTISE_RETURN_IF_ERROR(make_directory(lower));
+    MORTISE_ASSIGN_OR_RETURN(const upper_directories on, make_upper<layer_format>(what, image, plan));
     const model::slot merged = plan.new_slot();
     plan.add(model::stage::root, model::op::attach_on_host{tree, lower});
-    plan.add(model::stage::root, model::op::new_overlay{{lower}, upper, work, root, merged, false, true});
+    plan.add(model::stage::root, model::op::new_overlay{{lower}, on.upper, on.work, root, merged, false, true});
     plan.add(model::stage::root, model::op::enter_root{merged, root});
-    return model::rootfs{{upper, work}};
+    return writable_root(what, on);
   }
 
   erofs_images images_{Way};

@@ -11,10 +11,10 @@
 #include <cstddef>
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/backend.hpp>
-#include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <mortise/rootfs/merged_copy.hpp>
 #include <mortise/rootfs/overlay_probe.hpp>
+#include <mortise/rootfs/upper.hpp>
 #include <mortise/sys/fd.hpp>
 #include <string>
 #include <string_view>
@@ -24,17 +24,18 @@
 namespace mortise::rootfs {
 
 /// Effects: an overlay of the layers, made in the child's mount namespace. Of a writable one what the container writes
-/// lies in `upper`; it is volatile: nothing is ever synced for it, since it ends with its container. Of a read-only one
-/// the directories that other mounts need (/proc, /dev, volumes) must be in the image. The cost does not grow with the
-/// layers' size; but of more layers than the kernel stacks the lowest are first copied into one.
-/// Fails with: what copying fails with, for so many layers; the kernel's refusals of a file system (another overlay as
-/// a layer of a layer, no whiteouts) come from the launch, in the kernel's words, or before from `probe`. Leaves
-/// behind: `root`, the mount point, and `upper`, `work` and `merged` where they are needed, in the container's
-/// directory, until `destroy`; no mount outside the child's namespace.
+/// lies in `upper`; it is volatile: nothing is ever synced for it, since it ends with its container. With a bound it
+/// lies in memory. Of a read-only one the directories that other mounts need (/proc, /dev, volumes) must be in the
+/// image. The cost does not grow with the layers' size; but of more layers than the kernel stacks the lowest are first
+/// copied into one. Fails with: what copying fails with, for so many layers; the kernel's refusals of a file system
+/// (another overlay as a layer of a layer, no whiteouts) come from the launch, in the kernel's words, or before from
+/// `probe`. Leaves behind: `root`, the mount point, and `upper`, `work`, `bounded` and `merged` where they are needed,
+/// in the container's directory, until `destroy`; no mount outside the child's namespace.
 template <class Format, access Access = access::read_write>
 struct basic_overlay {
   using layer_format = Format;
   static constexpr bool is_writable = Access == access::read_write;
+  static constexpr bool limits_writes = is_writable;
   static constexpr std::string_view name =
       Format::keeps_owners ? (is_writable ? "overlay" : "read-only-overlay")
                            : (is_writable ? "unprivileged-overlay" : "unprivileged-read-only-overlay");
@@ -48,17 +49,15 @@ struct basic_overlay {
       return model::rootfs{};
     } else {
       MORTISE_ASSIGN_OR_RETURN(auto lower, lower_directories(what));
-      const std::string upper = what.directory + "/upper";
-      const std::string work = what.directory + "/work";
       const std::string root = what.directory + "/root";
-      for (const auto& each : {upper, work, root}) MORTISE_RETURN_IF_ERROR(make_directory(each));
+      MORTISE_RETURN_IF_ERROR(make_directory(root));
       MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd top, sys::open(lower.front(), O_RDONLY | O_DIRECTORY));
-      MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top.get(), upper));
+      MORTISE_ASSIGN_OR_RETURN(const upper_directories on, make_upper<Format>(what, top.get(), plan));
       const model::slot merged = plan.new_slot();
       plan.add(model::stage::root,
-               model::op::new_overlay{std::move(lower), upper, work, root, merged, !Format::keeps_owners, true});
+               model::op::new_overlay{std::move(lower), on.upper, on.work, root, merged, !Format::keeps_owners, true});
       plan.add(model::stage::root, model::op::enter_root{merged, root});
-      return model::rootfs{{upper, work}};  // a copy-up is written in `work` and then renamed
+      return writable_root(what, on);
     }
   }
 
@@ -100,15 +99,6 @@ struct basic_overlay {
     MORTISE_RETURN_IF_ERROR(annotate(merged_copy<Format>::run(lowest, lower.back()),
                                      concat("provision overlay: merge the lowest ", lowest.size(), " layers")));
     return lower;
-  }
-
-  /// What the kernel leaves in the work directory of a volatile overlay, by name: each of these has mode 0, and to list
-  /// them costs more than all else that there is to remove. What is not so is left to whoever lists.
-  static void remove_work_of_volatile(const std::string& directory) {
-    const std::string work = directory + "/work";
-    if (::unlink((work + "/work/incompat/volatile/dirty").c_str()) != 0) return;
-    for (const char* const each : {"/work/incompat/volatile", "/work/incompat", "/work"})
-      if (::rmdir((work + each).c_str()) != 0) return;
   }
 };
 

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a container's options say of its root: other images as volumes, a bound, a backend that is chosen when the host
+// is opened.
+#include <mortise/container.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <container/box.hpp>
+#include <mortise/rootfs/bind.hpp>
+#include <mortise/rootfs/copy.hpp>
+#include <mortise/rootfs/first_supported.hpp>
+#include <string>
+#include <support/leaks.hpp>
+#include <support/skip.hpp>
+#include <vector>
+
+using boxes::open_host;
+using boxes::plain_box;
+using boxes::run;
+using boxes::run_script;
+
+namespace {
+
+template <class Rootfs>
+using box_with = mortise::container<mortise::image::directory, Rootfs, mortise::isolate::standard>;
+using chosen_box = box_with<mortise::rootfs::first_supported<mortise::rootfs::overlay, mortise::rootfs::copy>>;
+
+/// A second image of one file.
+std::string other_image(const boxes::scene& place, const std::string& name) {
+  const std::string path = place / name;
+  boxes::check(mortise::sys::make_directories(path + "/d"));
+  const auto file = mortise::sys::open(path + "/d/file", O_WRONLY | O_CREAT, 0644);
+  boxes::check(file.status());
+  boxes::check(mortise::sys::write_all(file->get(), "of " + name + "\n"));
+  return path;
+}
+
+std::size_t mounts() {
+  const auto table = mortise::sys::read_file("/proc/self/mountinfo", 64 << 20);
+  boxes::check(table.status());
+  return static_cast<std::size_t>(std::count(table->begin(), table->end(), '\n'));
+}
+
+}  // namespace
+
+TEST_CASE("container: other images are volumes, read-only, wherever they are wanted") {
+  if (support::missing_root() || support::missing_program("busybox")) return;
+  const boxes::scene place;
+  const support::leak_snapshot before;
+  plain_box::launch_options options;
+  options.volumes = {{other_image(place, "one"), "/one"}, {other_image(place, "two"), "/tmp/deep/two"}};
+  const auto ran = run_script(place, "cat /one/d/file /tmp/deep/two/d/file; touch /one/x 2>&1", options);
+  CHECK(ran.message() == "");
+  CHECK(ran.text == "of one\nof two\ntouch: /one/x: Read-only file system\n");
+  CHECK(before.leaked() == "");
+}
+
+TEST_CASE("container: an image volume that cannot be is named") {
+  if (support::missing_root() || support::missing_program("busybox")) return;
+  const boxes::scene place;
+  const auto refusal = [&](const std::string& image, const std::string& target) {
+    plain_box::launch_options options;
+    options.volumes = {{image, target}};
+    return run_script(place, "true", options).message();
+  };
+  const std::string image = other_image(place, "one");
+  CHECK(refusal(image, "/proc/x").find("image volume '/proc/x': nothing may be mounted over /proc or /sys") !=
+        std::string::npos);
+  CHECK(refusal(image, "x").find("the target must be an absolute path in the container") != std::string::npos);
+  CHECK(refusal(place / "missing", "/x").find("No such file or directory") != std::string::npos);
+}
+
+TEST_CASE("container: what it may write is bounded, where its backend can bound it") {
+  if (support::missing_root() || support::missing_program("busybox")) return;
+  const boxes::scene place;
+  plain_box::launch_options options;
+  options.writable = mortise::bytes{1 << 20};
+  const auto ran =
+      run_script(place, "dd if=/dev/zero of=/big bs=64k count=64 2>/dev/null || echo full; rm /big; echo on", options);
+  CHECK(ran.message() == "");
+  CHECK(ran.text == "full\non\n");
+  using bound = box_with<mortise::rootfs::bind>;
+  bound::launch_options refused;
+  refused.writable = mortise::bytes{1 << 20};
+  CHECK(run_script<bound>(place, "true", refused).message().find("limit what may be written: backend 'bind' cannot") !=
+        std::string::npos);
+}
+
+TEST_CASE("container: a backend that is chosen when the host is opened") {
+  if (support::missing_root() || support::missing_program("busybox")) return;
+  const boxes::scene place;
+  const support::leak_snapshot before;
+  chosen_box::launch_options options;
+  options.volumes = {{other_image(place, "one"), "/one"}};
+  const auto ran = run_script<chosen_box>(place, "cat /one/d/file; touch /x && ls /x", options);
+  CHECK(ran.message() == "");
+  CHECK(ran.text == "of one\n/x\n");
+  CHECK(before.leaked() == "");
+}
+
+TEST_CASE("container: however many live, the host's mount table does not grow") {
+  if (support::missing_root() || support::missing_program("busybox")) return;
+  const boxes::scene place;
+  auto host = open_host<plain_box>(place);
+  const std::size_t before = mounts();
+  std::vector<plain_box> all;
+  for (int each = 0; each < 50; ++each) {
+    auto box = host.launch({.image = place.image(), .args = {"/bin/sleep", "1000"}});
+    REQUIRE_MESSAGE(box.ok(), mortise::message(box.status()));
+    all.push_back(*std::move(box));
+  }
+  CHECK(mounts() == before);
+  for (auto& each : all) CHECK(each.destroy().ok());
+  CHECK(mounts() == before);
+}
