@@ -286,3 +286,44 @@ TEST_CASE("an index is the same for the same layers, and says what went wrong wi
   std::atomic<bool> stop = true;
   CHECK(refusal(many.text(), {.cancelled = &stop}).find("cancelled") != std::string::npos);
 }
+
+TEST_CASE("erofs-utils find nothing wrong with an index, and take out of it what went in") {
+  if (support::missing_root() || support::missing_program("fsck.erofs") || support::missing_program("dump.erofs"))
+    return;
+  tar_builder tar;
+  tar.directory("./")
+      .add({.name = "d/file", .data = std::string(10'000, 'f'), .mode = 0640, .uid = 3, .gid = 4})
+      .hard_link("d/linked", "d/file")
+      .symlink("l", "d/file")
+      .symlink("long", std::string(600, 'l'))
+      .add({.name = "noted", .data = "n", .xattrs = {{"user.a", "b"}, {"user.long", std::string(600, 'x')}}})
+      .add({.name = "pipe", .type = '6'})
+      .add({.name = "null", .type = '3', .major = 1, .minor = 3});
+  for (int each = 0; each < 1000; ++each) tar.file("many/file-" + std::to_string(each), std::to_string(each));
+  support::packed_stack layers;
+  layers.add(tar.text());
+  layers.add(tar_builder().file("many/.wh.file-7").file("top", "t").text());
+  // Debian's know blocks of 4096 bytes only; so all data is in the image.
+  const auto made = layers.write({.block_bits = 12});
+  REQUIRE(made.ok());
+  CHECK(made->inodes == 1000 + 9);
+  const std::string index = layers.path() + "/index";
+  const support::temporary_directory place;
+  const std::string out = place / "out";
+  CHECK(std::system(("dump.erofs -s " + index + " > " + out).c_str()) == 0);
+  const std::string said = *sys::read_file(out);
+  CHECK_MESSAGE(
+      said.find("Filesystem inode count:                       " + std::to_string(made->inodes)) != std::string::npos,
+      said);
+  CHECK(std::system(("fsck.erofs --extract=" + place.path() + "/tree " + index + " > " + out + " 2>&1").c_str()) == 0);
+  const support::tree extracted(place / "tree");
+  CHECK(extracted["d/file"].starts_with("file 0640 3:4 10000 bytes"));
+  CHECK(extracted["d/linked"] == extracted["d/file"]);
+  CHECK(extracted["l"] == "link 0777 0:0 -> d/file");
+  CHECK(extracted["long"] == "link 0777 0:0 -> " + std::string(600, 'l'));
+  CHECK(extracted["pipe"] == "fifo 0644 0:0");
+  CHECK(extracted["null"] == "char 0644 0:0 1:3");
+  CHECK(extracted["many/file-999"] == "file 0644 0:0 '999'");
+  CHECK(extracted["many/file-7"].empty());
+  CHECK(extracted["top"] == "file 0644 0:0 't'");
+}

@@ -18,7 +18,7 @@ absl::Status apply(tree& to, std::uint32_t layer, const std::string& tar,
                    std::optional<mortise::archive::subtree> only = {}) {
   const mortise::archive::limits caps;
   support::memory_reader bytes(tar, 1 << 20);
-  return erofs::merger(to, layer, caps, only, nullptr).run(bytes).status();
+  return erofs::merger(to, layer, caps, only, nullptr).run(bytes, tar.size()).status();
 }
 
 /// "a d/ d/b": all that the tree has.
@@ -104,5 +104,5 @@ TEST_CASE("merging ends when it is cancelled") {
   support::memory_reader bytes(tar, 1 << 20);
   const std::atomic<bool> stop = true;
   const std::optional<mortise::archive::subtree> only;
-  CHECK(absl::IsCancelled(erofs::merger(all, 0, caps, only, &stop).run(bytes).status()));
+  CHECK(absl::IsCancelled(erofs::merger(all, 0, caps, only, &stop).run(bytes, tar.size()).status()));
 }

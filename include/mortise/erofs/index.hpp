@@ -61,7 +61,7 @@ inline absl::StatusOr<indexed> write_index(std::span<const layer_tar> layers, in
     const auto number = static_cast<std::uint32_t>(devices.size());
     devices.push_back({each.tar, size});
     tar_file bytes(each.tar, size);
-    const auto count = merger(all, number, options.limits, each.only, options.cancelled).run(bytes);
+    const auto count = merger(all, number, options.limits, each.only, options.cancelled).run(bytes, size);
     if (!count.ok()) return annotate(count.status(), concat("layer ", number + 1, " of ", layers.size()));
     out.entries += *count;
   }

@@ -40,8 +40,9 @@ class merger {
         cancelled_(cancelled),
         places_(all, layer, caps, only.has_value()) {}
 
-  /// Reads the tar's headers, and the beginnings of its files. Returns how many entries it has.
-  absl::StatusOr<std::uint64_t> run(reader& from) {
+  /// Reads the tar's headers, and the beginnings of its files; it has `size` bytes. Returns how many entries it has.
+  absl::StatusOr<std::uint64_t> run(reader& from, std::uint64_t size) {
+    tar_size_ = size;
     constexpr std::size_t buffer = std::size_t{64} << 10;
     archive::tar_reader tar(from, limits_, buffer);
     archive::entry current;
@@ -195,6 +196,8 @@ class merger {
     if (about.size == 0) return absl::OkStatus();
     MORTISE_ASSIGN_OR_RETURN(const archive::extent first, tar.data());
     if (!tar.is_sparse() && !first.bytes.empty() && first.offset == 0 && tar.data_position() % 512 == 0) {
+      // The map of a sparse file may claim that there is no hole, and more than there is.
+      if (tar.data_position() + about.size > tar_size_) return refuse("its data reaches beyond the archive");
       to.place = placement::tar;
       to.content = tar.data_position();
       return absl::OkStatus();
@@ -325,6 +328,7 @@ class merger {
   const archive::limits& limits_;
   const std::optional<archive::subtree>& only_;
   const std::atomic<bool>* cancelled_;
+  std::uint64_t tar_size_ = 0;
   place_finder places_;
 };
 

@@ -80,8 +80,12 @@ class writer {
     return what.place == placement::flattened || (what.place == placement::tar && block_bits_ != 9);
   }
   [[nodiscard]] std::uint64_t blocks_of(std::uint64_t bytes) const { return (bytes + block_ - 1) >> block_bits_; }
+  /// An image with all data in it has no other devices.
+  [[nodiscard]] std::span<const tar_device> slots() const {
+    return block_bits_ == 9 ? devices_ : std::span<const tar_device>{};
+  }
   [[nodiscard]] std::uint64_t begin_of_inodes() const {
-    return super_offset + super_size + devices_.size() * device_slot_size;
+    return super_offset + super_size + slots().size() * device_slot_size;
   }
 
   // --- where everything goes -----------------------------------------------------------------------------------------
@@ -100,7 +104,7 @@ class writer {
     for (const std::uint32_t each : order_)
       if (is_file(each) && is_copied(tree_.at(each))) take_blocks(each, block);
     std::uint64_t all = block;
-    for (const tar_device& each : devices_) {
+    for (const tar_device& each : slots()) {
       addresses_.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(all, none)));
       all += std::max<std::uint64_t>(blocks_of(each.size), 1);
     }
@@ -237,8 +241,8 @@ class writer {
                                                         .inodes = order_.size(),
                                                         .blocks = blocks_,
                                                         .root = static_cast<std::uint16_t>(plans_[tree::root].slot),
-                                                        .devices = static_cast<std::uint16_t>(devices_.size())});
-    for (std::size_t each = 0; each < devices_.size(); ++each)
+                                                        .devices = static_cast<std::uint16_t>(slots().size())});
+    for (std::size_t each = 0; each < slots().size(); ++each)
       put_device(
           bytes.subspan(super_offset + super_size + each * device_slot_size, device_slot_size), std::to_string(each),
           static_cast<std::uint32_t>(std::max<std::uint64_t>(blocks_of(devices_[each].size), 1)), addresses_[each]);
