@@ -118,3 +118,39 @@ TEST_CASE("merged copy: a link in a layer's place of a directory is not followed
   CHECK(tree_text(place / "root") == "d/\nd/file: 2\ne -> " + place.path() + '\n');
   CHECK(tree_text(place.path()).find("outside: secret") != std::string::npos);
 }
+
+TEST_CASE("merged copy: many directories are shared by threads, and links between them kept") {
+  const support::temporary_directory place;
+  layer_set layers(place / "layer-");
+  std::vector<conformance::entry> low;
+  std::vector<conformance::entry> high;
+  for (int each = 0; each < 200; ++each) {
+    const std::string directory = "d" + std::to_string(each % 20) + "/e" + std::to_string(each);
+    low.push_back(file(directory + "/a", std::to_string(each)));
+    low.push_back(hard_link(directory + "/linked", each == 0 ? "d0/e0/a" : "d0/e0/linked"));
+    if (each % 3 == 0) high.push_back(file(directory + "/a", "high"));
+    high.push_back(conformance::directory(directory, each % 2 == 0 ? 0500 : 0755));
+  }
+  layers.add(low);
+  layers.add(high);
+  REQUIRE(merge(layers, place / "root").ok());
+  for (int each = 0; each < 200; ++each) {
+    const std::string directory = place / ("root/d" + std::to_string(each % 20) + "/e" + std::to_string(each));
+    CHECK(mode_of(directory) == (each % 2 == 0 ? 0500U : 0755U));
+    CHECK(links_of(directory + "/linked") == 200);  // one of them lies hidden
+    CHECK(*sys::read_file(directory + "/a") == (each % 3 == 0 ? "high" : std::to_string(each)));
+  }
+}
+
+TEST_CASE("merged copy: the first failure of any thread ends all, and is said") {
+  const support::temporary_directory place;
+  layer_set layers(place / "layer-");
+  std::vector<conformance::entry> all;
+  for (int each = 0; each < 100; ++each) all.push_back(file("d" + std::to_string(each) + "/f"));
+  layers.add(all);
+  REQUIRE(::mkdir((place / "root").c_str(), 0700) == 0);
+  REQUIRE(::mkdir((place / "root/d50").c_str(), 0700) == 0);
+  const absl::Status status = rootfs::merged_copy<format>::run({layers.all()[0].directory}, place / "root");
+  CHECK(absl::IsAlreadyExists(status));
+  CHECK(message(status).find("d50") != std::string_view::npos);
+}

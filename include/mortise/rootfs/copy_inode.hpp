@@ -103,6 +103,13 @@ absl::Status copy_xattrs(int from, int to) {
   return absl::OkStatus();
 }
 
+/// The mode of the inode behind a descriptor, also an O_PATH one, which fchmod(2) refuses.
+inline absl::Status set_mode(int fd, mode_t mode) {
+  if (::fchmod(fd, mode) == 0) return absl::OkStatus();
+  if (errno == EBADF && ::chmod(concat("/proc/self/fd/", fd).c_str(), mode) == 0) return absl::OkStatus();
+  return errno_error(errno, "change mode");
+}
+
 /// Owner, extended attributes, mode and times, in the one order in which none undoes another: chown(2) clears
 /// set-user-ID and file capabilities, setxattr(2) of user.* wants a writable file, and all change the ctime only.
 /// The descriptors may be O_PATH ones.
@@ -111,9 +118,8 @@ absl::Status copy_attributes(int from, int to, const struct stat& about) {
   if (Format::keeps_owners && ::fchownat(to, "", about.st_uid, about.st_gid, AT_EMPTY_PATH) != 0)
     return errno_error(errno, concat("change owner to ", about.st_uid, ':', about.st_gid));
   MORTISE_RETURN_IF_ERROR(copy_xattrs<Format>(from, to));
-  // By its name in procfs, since fchmod(2) refuses an O_PATH descriptor; a link has no mode of its own.
-  if (!S_ISLNK(about.st_mode) && ::chmod(concat("/proc/self/fd/", to).c_str(), about.st_mode & 07777) != 0)
-    return errno_error(errno, "change mode");
+  // A link has no mode of its own.
+  if (!S_ISLNK(about.st_mode)) MORTISE_RETURN_IF_ERROR(set_mode(to, about.st_mode & 07777));
   const timespec times[] = {about.st_atim, about.st_mtim};
   if (::utimensat(to, "", times, AT_EMPTY_PATH) != 0) return errno_error(errno, "set times");
   return absl::OkStatus();

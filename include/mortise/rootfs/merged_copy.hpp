@@ -8,8 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mortise/base/status.hpp>
@@ -18,8 +21,12 @@
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
 #include <mortise/sys/path.hpp>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -28,8 +35,8 @@
 namespace mortise::rootfs {
 
 /// One merge. Directories are visited top-down, each with the layers that have a part in it; a layer's links are
-/// never followed. Memory: the names of one directory, the directories still to be visited, and the first name
-/// of each file with several.
+/// never followed. A directory is the work of one thread, and where there are many several share them. Memory: the
+/// names of one directory for each, the directories still to be visited, and the first name of each file with several.
 template <class Format>
 class merged_copy {
  public:
@@ -69,39 +76,88 @@ class merged_copy {
     std::uint32_t layer;
     int from;
     int to;
+    content_copier& content;  ///< the thread's
   };
   using inode = std::tuple<std::uint32_t, dev_t, ino_t>;  // a layer's own: links do not reach across layers
 
   absl::Status run() {
-    while (!pending_.empty()) {
-      const directory next = std::move(pending_.back());
-      pending_.pop_back();
-      MORTISE_RETURN_IF_ERROR(copy_directory(next));
+    {
+      std::vector<std::jthread> helpers;
+      work(&helpers);
     }
+    MORTISE_RETURN_IF_ERROR(failure_);
     // Last, and the inner ones first: they lock out an owner who is not root.
-    for (auto each = late_modes_.rbegin(); each != late_modes_.rend(); ++each) {
-      if (::fchmodat(root_.get(), each->first.c_str(), each->second, 0) != 0)
-        return errno_error(errno, concat("change mode of '", printable(each->first), '\''));
+    std::sort(late_modes_.rbegin(), late_modes_.rend());
+    for (const auto& [path, mode] : late_modes_) {
+      if (::fchmodat(root_.get(), path.empty() ? "." : path.c_str(), mode, 0) != 0)
+        return errno_error(errno, concat("change mode of '", printable(path), '\''));
     }
     return absl::OkStatus();
   }
 
-  absl::Status copy_directory(const directory& what) {
+  /// Takes directories until there are none, nor any in work that could bring more. The first thread gets `helpers`
+  /// once it is worth while.
+  void work(std::vector<std::jthread>* helpers) {
+    content_copier content;
+    while (const auto next = take()) {
+      give_back(copy_directory(*next, content));
+      if (helpers != nullptr && helpers->empty() && is_busy()) start(*helpers);
+    }
+  }
+
+  void start(std::vector<std::jthread>& helpers) {
+    constexpr unsigned most = 4;
+    const unsigned wanted = std::min(most, std::max(1U, std::thread::hardware_concurrency()));
+    try {
+      while (helpers.size() + 1 < wanted) helpers.emplace_back([this] { work(nullptr); });
+    } catch (const std::system_error&) {  // fewer do it too
+    }
+  }
+
+  [[nodiscard]] bool is_busy() {
+    constexpr std::size_t many = 8;
+    const std::lock_guard guard(mutex_);
+    return pending_.size() >= many;
+  }
+
+  std::optional<directory> take() {
+    std::unique_lock guard(mutex_);
+    changed_.wait(guard, [this] { return !pending_.empty() || in_work_ == 0 || !failure_.ok(); });
+    if (pending_.empty() || !failure_.ok()) return std::nullopt;
+    std::optional<directory> out(std::move(pending_.back()));
+    pending_.pop_back();
+    ++in_work_;
+    return out;
+  }
+
+  void give_back(const absl::Status& status) {
+    const std::lock_guard guard(mutex_);
+    --in_work_;
+    if (failure_.ok()) failure_ = status;
+    changed_.notify_all();
+  }
+
+  absl::Status copy_directory(const directory& what, content_copier& content) {
     MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd to, open_below(root_.get(), what.path));
     std::unordered_map<std::string, name> names;
     sys::unique_fd topmost;
     for (const std::uint32_t each : what.layers) {
       auto from = open_below(layers_[each].root.get(), what.path);
       if (!from.ok()) return annotate(from.status(), concat("layer '", layers_[each].path, '\''));
-      const step here{what, each, from->get(), to.get()};
+      const step here{what, each, from->get(), to.get(), content};
       MORTISE_RETURN_IF_ERROR(sys::for_each_entry(
           from->get(), ".", [&](std::string_view entry, unsigned char) { return merge_entry(here, entry, names); }));
       if (!topmost) topmost = *std::move(from);
     }
+    // First of all its own attributes, which nothing below it changes.
+    MORTISE_RETURN_IF_ERROR(
+        annotate(finish_directory(topmost.get(), to.get(), what.path), concat("copy '", printable(what.path), '\'')));
+    const std::lock_guard guard(mutex_);
     for (auto& [entry, found] : names) {
       if (!found.layers.empty()) pending_.push_back({path_of(what, entry), std::move(found.layers)});
     }
-    return annotate(finish_directory(topmost.get(), to.get(), what.path), concat("copy '", printable(what.path), '\''));
+    changed_.notify_all();
+    return absl::OkStatus();
   }
 
   /// Decides what one layer's entry means, given what higher layers have said about its name.
@@ -128,6 +184,7 @@ class merged_copy {
 
   absl::Status copy_entry(const step& here, const std::string& entry, const struct stat& about) {
     if (about.st_nlink == 1) return describe(here, entry, copy_new(here, entry, about));
+    const std::lock_guard guard(links_);  // until a file is whole nobody links to it
     const auto [first, is_new] = first_names_.try_emplace({here.layer, about.st_dev, about.st_ino});
     if (!is_new) {
       if (::linkat(root_.get(), first->second.c_str(), here.to, entry.c_str(), 0) == 0) return absl::OkStatus();
@@ -158,7 +215,7 @@ class merged_copy {
     constexpr int create = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd from, sys::open_at(here.from, entry, O_RDONLY | O_NOFOLLOW));
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd to, sys::open_at(here.to, entry, create, 0600));
-    MORTISE_RETURN_IF_ERROR(content_.copy(from.get(), to.get(), about));
+    MORTISE_RETURN_IF_ERROR(here.content.copy(from.get(), to.get(), about));
     MORTISE_RETURN_IF_ERROR(copy_attributes<Format>(from.get(), to.get(), about));
     return to.close();
   }
@@ -169,7 +226,8 @@ class merged_copy {
     if (::fstat(from, &about) != 0) return errno_error(errno, "stat");
     const mode_t mode = about.st_mode & 07777;
     if ((mode & S_IRWXU) != S_IRWXU) {
-      late_modes_.emplace_back(path.empty() ? "." : path, mode);
+      const std::lock_guard guard(mutex_);
+      late_modes_.emplace_back(path, mode);
       about.st_mode |= S_IRWXU;
     }
     return copy_attributes<Format>(from, to, about);
@@ -193,10 +251,15 @@ class merged_copy {
 
   sys::unique_fd root_;
   std::vector<layer> layers_;
-  std::vector<directory> pending_;
+  std::mutex links_;
   std::map<inode, std::string> first_names_;
+
+  std::mutex mutex_;  ///< of all below
+  std::condition_variable changed_;
+  std::vector<directory> pending_;
+  std::size_t in_work_ = 0;
   std::vector<std::pair<std::string, mode_t>> late_modes_;
-  content_copier content_;
+  absl::Status failure_;
 };
 
 }  // namespace mortise::rootfs

@@ -21,14 +21,16 @@ inline std::string descriptor_path(int fd) { return concat("/proc/self/fd/", fd)
 /// Names of all attributes that the caller may see.
 inline absl::StatusOr<std::vector<std::string>> list_xattrs(int fd) {
   const std::string path = detail::descriptor_path(fd);
+  std::string names(256, '\0');  // mostly there are none, or few
   for (;;) {
-    const ssize_t size = ::listxattr(path.c_str(), nullptr, 0);
-    if (size < 0 && (errno == ENOTSUP || errno == EOPNOTSUPP)) return std::vector<std::string>{};
-    if (size < 0) return errno_error(errno, "list extended attributes");
-    std::string names(static_cast<std::size_t>(size), '\0');
     const ssize_t got = ::listxattr(path.c_str(), names.data(), names.size());
-    if (got < 0 && errno == ERANGE) continue;
-    if (got < 0) return errno_error(errno, "list extended attributes");
+    if (got < 0 && (errno == ENOTSUP || errno == EOPNOTSUPP)) return std::vector<std::string>{};
+    if (got < 0 && errno != ERANGE) return errno_error(errno, "list extended attributes");
+    if (got < 0) {
+      const ssize_t size = ::listxattr(path.c_str(), nullptr, 0);
+      names.resize(size > 0 ? static_cast<std::size_t>(size) : names.size());
+      continue;
+    }
     std::vector<std::string> out;
     for (std::size_t at = 0; at < static_cast<std::size_t>(got);) {
       out.emplace_back(names.c_str() + at);
