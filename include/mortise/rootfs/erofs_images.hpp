@@ -38,9 +38,9 @@ class erofs_images {
     const std::lock_guard guard(shared_->mutex);
     if (!shared_->copies) return mount_erofs(opened.get(), shared_->way);
     MORTISE_ASSIGN_OR_RETURN(const int kept, find_or_mount(opened.get(), about));
-    const long copy = sys::raw_clone_tree(kept, "", false);
-    if (copy >= 0) return sys::unique_fd(static_cast<int>(copy));
-    if (copy != -EINVAL) return errno_error(static_cast<int>(-copy), "copy the image's mount");
+    const long cloned = sys::raw_clone_tree(kept, "", false);
+    if (cloned >= 0) return sys::unique_fd(static_cast<int>(cloned));
+    if (cloned != -EINVAL) return errno_error(static_cast<int>(-cloned), "copy the image's mount");
     shared_->copies = false;
     sys::unique_fd only = std::move(shared_->images.front().tree);
     shared_->images.clear();
