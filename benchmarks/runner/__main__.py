@@ -8,6 +8,7 @@ import signal
 import sys
 
 import build_cost
+import first_byte
 import launch
 import machine
 import pull
@@ -15,7 +16,7 @@ import unpack
 from place import Missing
 from report import Report
 
-BENCHMARKS = {"launch": launch.run, "unpack": unpack.run, "pull": pull.run,
+BENCHMARKS = {"launch": launch.run, "unpack": unpack.run, "pull": pull.run, "first_byte": first_byte.run,
               "build_cost": build_cost.run}
 
 

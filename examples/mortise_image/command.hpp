@@ -68,13 +68,13 @@ struct command {
 
 inline constexpr std::size_t any_number = 100'000;
 inline constexpr command all_commands[] = {
-    {"pull", "LOCATION...", 1, any_number, "platform rootless artifact jobs settle aci-prefix aci-keys aci-http", pull,
-     "make images ready to run",
+    {"pull", "LOCATION...", 1, any_number, "platform rootless packed artifact jobs settle aci-prefix aci-keys aci-http",
+     pull, "make images ready to run",
      "Asks what each location means now; fetches, verifies and unpacks what is not there yet, and goes on where a "
      "killed\n"
      "pull ended. Prints the digest of each manifest. Ends at the first location that fails.\n"},
     {"prefetch", "[LOCATION...]", 1, any_number,
-     "file platform rootless artifact jobs settle aci-prefix aci-keys aci-http", prefetch,
+     "file platform rootless packed artifact jobs settle aci-prefix aci-keys aci-http", prefetch,
      "the same for later, at the lowest priority",
      "Goes on after locations that fail, and tells of them at the end. Takes processors and disks only while nobody "
      "else\n"

@@ -17,10 +17,12 @@ namespace {
 /// Calls `each` for the files of a layer, as they lie in the first of its unpacked forms.
 template <class Each>
 absl::Status each_file_of(const tool::image_store& store, const layer_view& of, Each each) {
-  if (of.unpacked.empty())
-    return error(absl::StatusCode::kNotFound,
-                 concat("list the files of layer ", of.blob.digest.brief(), ": it is not unpacked (pull unpacks it)"));
-  return for_each_file(concat(store.path(), '/', of.unpacked.front().name, "/tree"), each);
+  for (const image::stored_part& part : of.unpacked) {
+    if (layer_view::format_of(part).starts_with(model::erofs_layers::name)) continue;  // its files are nowhere
+    return for_each_file(concat(store.path(), '/', part.name, "/tree"), each);
+  }
+  return error(absl::StatusCode::kNotFound,
+               concat("list the files of layer ", of.blob.digest.brief(), ": it is not unpacked (pull unpacks it)"));
 }
 
 absl::StatusOr<std::vector<std::string>> files_as_json(const tool::image_store& store, const image_view& of) {

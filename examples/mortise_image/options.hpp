@@ -43,6 +43,7 @@ struct options {
   bool settle = false;
   bool tree = false;
   bool json = false;
+  bool packed = false;
   bool quiet = false;
   bool help = false;
   bool version = false;
@@ -107,6 +108,8 @@ inline constexpr tool::option<options> all_options[] = {
      }},
     {"rootless", 0, "", "unpack for containers without privileges; for others than root it is always on",
      tool::turn_on<&options::rootless>},
+    {"packed", 0, "", "unpack nothing: keep layers as tars, with an index, for mortise-run --backend erofs",
+     tool::turn_on<&options::packed>},
     {"artifact", 0, "", "keep it as it is and unpack nothing: it need not be an image",
      tool::turn_on<&options::artifact>},
     {"jobs", 'j', "N", "unpack so many layers at once; as many as processors, at most 4, without",

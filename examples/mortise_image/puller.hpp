@@ -77,6 +77,7 @@ class puller {
       MORTISE_ASSIGN_OR_RETURN(auto manifest, store_.fetch(location, options));
       return mortise::model::image{.location = location, .manifest = std::move(manifest), .config = {}, .layers = {}};
     }
+    if (of_.what.packed) return store_.provide<mortise::model::erofs_layers>(location, options, progress);
     if (of_.what.rootless)
       return store_.provide<mortise::model::unprivileged_overlay_layers>(location, options, progress);
     return store_.provide<mortise::model::overlay_layers>(location, options, progress);

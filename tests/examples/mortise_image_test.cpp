@@ -375,6 +375,19 @@ TEST_CASE("mortise-image: nobody's images are in the form for containers without
   CHECK(here.json({"verify"}).number("layers") == 4);
 }
 
+TEST_CASE("mortise-image: packed images are hashed where they lie, and their files are listed once they are unpacked") {
+  if (support::missing_root()) return;
+  const shelf here;
+  REQUIRE(here.run({"pull", "-q", "--packed", here.one()}).code == 0);
+  const printed packed = here.json({"inspect", here.one()});
+  CHECK(packed.text("images.0.layers.0.unpacked.0.format") == "erofs");
+  CHECK(here.json({"verify"}).number("layers") == 2);
+  CHECK(has(here.run({"inspect", "--files", here.one()}).err, "it is not unpacked (pull unpacks it)"));
+  REQUIRE(here.run({"pull", "-q", here.one()}).code == 0);
+  CHECK(here.run({"inspect", "--files", here.one()}).code == 0);
+  CHECK(here.json({"verify"}).number("layers") == 4);
+}
+
 TEST_CASE("mortise-image: a store is named by itself, or by the directory that it is in") {
   if (support::missing_root()) return;
   const shelf here;

@@ -47,7 +47,7 @@ concept packed_layers = requires { requires Format::is_packed; };
 /// One of several forms: a backend says which, once it knows what the machine can do (rootfs::first_supported).
 template <class... Formats>
 struct one_of_layers {
-  static constexpr bool keeps_owners = (Formats::keeps_owners && ...);
+  static constexpr bool keeps_owners = (Formats::keeps_owners || ...);
 };
 
 /// One layer.
