@@ -56,32 +56,19 @@ class random_layers {
     return of.substr(0, at) + ".wh." + of.substr(at);
   }
 
+  /// One after the other, so that every compiler takes the same numbers.
   void add(tar_builder& tar) {
-    switch (pick(10)) {
-      case 0:
-      case 1:
-      case 2:
-        tar.add({.name = path(), .data = "data " + std::to_string(pick(1000)), .mode = 0600 + pick(0100)});
-        return;
-      case 3:
-      case 4:
-        tar.add({.name = path() + '/', .type = '5', .mode = 0700 + pick(0100), .uid = pick(3)});
-        return;
-      case 5:
-        tar.symlink(path(), pick(2) == 0 ? path() : "../" + path());
-        return;
-      case 6:
-        tar.hard_link(path(), path());
-        return;
-      case 7:
-        tar.add({.name = path(), .type = '6', .mode = 0600});
-        return;
-      case 8:
-        tar.file(marked(path()));
-        return;
-      default:
-        tar.file(path() + "/.wh..wh..opq");
-    }
+    const unsigned what = pick(10);
+    const std::string name = path();
+    const std::string other = path();
+    const unsigned number = pick(0100);
+    if (what < 3) tar.add({.name = name, .data = "data " + std::to_string(number), .mode = 0600 + number});
+    if (what == 3 || what == 4) tar.add({.name = name + '/', .type = '5', .mode = 0700 + number, .uid = number % 3});
+    if (what == 5) tar.symlink(name, number % 2 == 0 ? other : "../" + other);
+    if (what == 6) tar.hard_link(name, other);
+    if (what == 7) tar.add({.name = name, .type = '6', .mode = 0600});
+    if (what == 8) tar.file(marked(name));
+    if (what == 9) tar.file(name + "/.wh..wh..opq");
   }
 
   std::mt19937 random_;

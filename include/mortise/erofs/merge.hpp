@@ -248,16 +248,19 @@ class merger {
   absl::Status link(const archive::entry_path& path, const archive::entry_path& target) {
     if (target.is_root()) return refuse("a hard link to the root directory");
     if (target.text() == path.text()) return refuse("a hard link to itself");
-    MORTISE_ASSIGN_OR_RETURN(const place in, places_.enter(path.parent()));
+    MORTISE_ASSIGN_OR_RETURN(place in, places_.enter(path.parent()));
     const name* found = find_own(target.text());
     if (found == nullptr && only_) return refuse("it is not in the archive before the link");
     if (found == nullptr) {
       MORTISE_ASSIGN_OR_RETURN(const place other, places_.enter(target.parent()));
       found = tree_.find(other.directory, target.name());
+      if (found == nullptr) return refuse("neither this layer nor one below has it");
+      if (!tree_.at(found->inode).is_directory()) places_.note_copied_up(other.directory, target.name());
     }
-    if (found == nullptr) return refuse("neither this layer nor one below has it");
-    if (tree_.at(found->inode).is_directory()) return refuse("it is a directory");
-    tree_.link(in.directory, path.name(), found->inode, layer_);
+    const std::uint32_t linked = found->inode;
+    if (tree_.at(linked).is_directory()) return refuse("it is a directory");
+    MORTISE_ASSIGN_OR_RETURN(in, places_.enter(path.parent()));
+    tree_.link(in.directory, path.name(), linked, layer_);
     return absl::OkStatus();
   }
 

@@ -73,6 +73,9 @@ class place_finder {
     return deleted_.contains({in, text});
   }
 
+  /// Remembers that this layer has a file of a lower one too, because it links to it.
+  void note_copied_up(std::uint32_t in, std::string_view text) { copied_up_.emplace(in, text); }
+
   /// Goes from a place to a directory in it.
   [[nodiscard]] place step(const place& from, std::uint32_t directory) const {
     return {directory, from.hides_lower || tree_.names_of(directory).opaque_in == layer_};
@@ -89,7 +92,7 @@ class place_finder {
       const std::string part(rest.substr(0, rest.find('/')));
       std::string_view after = rest.substr(part.size());
       const name* const found = tree_.find(at.directory, part);
-      const bool is_ours = found != nullptr && found->layer == layer_;
+      const bool is_ours = found != nullptr && (found->layer == layer_ || copied_up_.contains({at.directory, part}));
       if (found != nullptr && tree_.at(found->inode).is_directory()) {
         at = step(at, take(at.directory, part, to_hide));
       } else if (to_hide && (is_ours || at.hides_lower || (found == nullptr && is_deleted(at.directory, part)))) {
@@ -162,6 +165,7 @@ class place_finder {
   const archive::limits& limits_;
   bool own_root_;
   std::set<std::pair<std::uint32_t, std::string>> deleted_;
+  std::set<std::pair<std::uint32_t, std::string>> copied_up_;
   std::int64_t seconds_ = 0;
   std::uint32_t nanoseconds_ = 0;
 };
