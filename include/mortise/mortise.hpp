@@ -225,6 +225,7 @@
 #include <mortise/sys/mount.hpp>
 #include <mortise/sys/path.hpp>
 #include <mortise/sys/process.hpp>
+#include <mortise/sys/project_quota.hpp>
 #include <mortise/sys/trial.hpp>
 #include <mortise/sys/xattr.hpp>
 #include <mortise/version.hpp>

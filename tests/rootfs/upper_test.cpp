@@ -34,7 +34,7 @@ TEST_CASE("upper: directories of the container's own, with the root's attributes
   CHECK((about.st_mode & 07777) == 01751);
   CHECK(::access(made->work.c_str(), F_OK) == 0);
   CHECK(plan.at(model::stage::root).empty());
-  CHECK(rootfs::writable_root({layers, box}, *made).writable == std::vector<std::string>{made->upper, made->work});
+  CHECK(rootfs::writable_root(*made).writable == std::vector<std::string>{made->upper, made->work});
 }
 
 TEST_CASE("upper: with a bound both lie in a tmpfs of that size") {

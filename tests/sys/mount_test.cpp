@@ -26,6 +26,7 @@ TEST_CASE("mount: detached trees are attached by descriptor, or leave nothing") 
     REQUIRE(tree);
     CHECK(::mkdirat(tree.get(), "inside", 0755) == 0);
     const sys::unique_fd copy(static_cast<int>(sys::raw_clone_tree(tree.get(), "", false)));
+    if (copy.get() == -EINVAL) return support::skip("needs Linux 6.15, which copies detached mounts");
     REQUIRE(copy);
     CHECK(sys::raw_set_mount_flags(copy.get(), MOUNT_ATTR_RDONLY, true) == 0);
     const sys::unique_fd parent(sys::open(place.path(), O_PATH | O_DIRECTORY)->release());

@@ -61,6 +61,7 @@ struct basic_erofs {
   }
 
   absl::StatusOr<bool> destroy(const std::string& directory) const {
+    lift_bound(directory);
     remove_work_of_volatile(directory);
     return destroy_directory(directory);
   }
@@ -92,7 +93,7 @@ struct basic_erofs {
     plan.add(model::stage::root, model::op::attach_on_host{tree, lower});
     plan.add(model::stage::root, model::op::new_overlay{{lower}, on.upper, on.work, root, merged, false, true});
     plan.add(model::stage::root, model::op::enter_root{merged, root});
-    return writable_root(what, on);
+    return writable_root(on);
   }
 
   erofs_images images_{Way};

@@ -57,7 +57,7 @@ struct basic_overlay {
       plan.add(model::stage::root,
                model::op::new_overlay{std::move(lower), on.upper, on.work, root, merged, !Format::keeps_owners, true});
       plan.add(model::stage::root, model::op::enter_root{merged, root});
-      return writable_root(what, on);
+      return writable_root(on);
     }
   }
 
@@ -77,6 +77,7 @@ struct basic_overlay {
   }
 
   absl::StatusOr<bool> destroy(const std::string& directory) const {
+    lift_bound(directory);
     remove_work_of_volatile(directory);
     return destroy_directory(directory);
   }

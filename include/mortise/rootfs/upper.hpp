@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// The writable part of an overlay: directories of the container's own, or, where it is bounded, of a tmpfs.
+/// The writable part of an overlay: directories of the container's own, bounded by a quota or in a tmpfs where that is
+/// asked.
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <mortise/base/status.hpp>
+#include <mortise/base/units.hpp>
 #include <mortise/model/plan.hpp>
 #include <mortise/model/rootfs.hpp>
 #include <mortise/rootfs/backend.hpp>
 #include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>
+#include <mortise/sys/fd.hpp>
+#include <mortise/sys/project_quota.hpp>
 #include <string>
 #include <string_view>
 
@@ -22,19 +28,23 @@ struct upper_directories {
   std::string work;
 };
 
-/// Effects: makes both in the container's directory, with the attributes of the root behind `top`, which are those of
-/// the merged root. With a bound, they are made in a tmpfs of that size, in the child's mount namespace; extended
-/// attributes of the root are left out then. Leaves behind: `upper` and `work`, or `bounded`, in the container's
-/// directory.
-template <class Format>
-absl::StatusOr<upper_directories> make_upper(const request& what, int top, model::plan& plan) {
-  upper_directories out{what.directory + "/upper", what.directory + "/work"};
-  MORTISE_RETURN_IF_ERROR(make_directory(out.upper));
-  MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top, out.upper));
-  if (what.writable.count == 0) {
-    MORTISE_RETURN_IF_ERROR(make_directory(out.work));
-    return out;
-  }
+namespace detail {
+
+/// Makes both part of a project of their own: of one, or the kernel would not rename between them. False where the file
+/// system has no project quotas, or they are not the caller's to set.
+inline absl::StatusOr<bool> bound_by_project(const upper_directories& what, bytes most) {
+  MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd upper, sys::open(what.upper, O_RDONLY | O_DIRECTORY));
+  MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd work, sys::open(what.work, O_RDONLY | O_DIRECTORY));
+  const auto project = sys::new_project(upper.get(), most);
+  if (!project.ok()) return false;
+  const bool set = sys::set_project(upper.get(), *project).ok() && sys::set_project(work.get(), *project).ok();
+  if (!set) (void)sys::limit_project(upper.get(), *project, {});
+  return set;
+}
+
+/// Makes both in a tmpfs of the child's, the upper one with the attributes of that which `like` is.
+inline absl::StatusOr<upper_directories> bound_by_tmpfs(const request& what, const std::string& like,
+                                                        model::plan& plan) {
   const std::string bounded = what.directory + "/bounded";
   MORTISE_RETURN_IF_ERROR(make_directory(bounded));
   const model::slot memory = plan.new_slot();
@@ -42,15 +52,42 @@ absl::StatusOr<upper_directories> make_upper(const request& what, int top, model
       model::stage::root,
       model::op::new_filesystem{"tmpfs", memory, {{"mode", "700"}, {"size", std::to_string(what.writable.count)}}, 0});
   plan.add(model::stage::root, model::op::attach_on_host{memory, bounded});
-  plan.add(model::stage::root, model::op::imitate_directory{out.upper, {memory, "upper"}});
+  plan.add(model::stage::root, model::op::imitate_directory{like, {memory, "upper"}});
   plan.add(model::stage::root, model::op::make_directory{{memory, "work"}, 0700});
   return upper_directories{bounded + "/upper", bounded + "/work"};
 }
 
-/// For accounting: what lies in memory goes with the container.
-inline model::rootfs writable_root(const request& what, const upper_directories& of) {
-  if (what.writable.count != 0) return {{what.directory + "/bounded"}};
+}  // namespace detail
+
+/// Effects: makes both in the container's directory, with the attributes of the root behind `top`, which are those of
+/// the merged root. A bound is held by a project quota where the file system has them (ext4 and XFS, mounted with
+/// `prjquota`); else they are made in a tmpfs of that size, in the child's mount namespace, and extended attributes of
+/// the root are left out. A container that keeps CAP_SYS_RESOURCE is above quotas.
+/// Leaves behind: `upper`, `work` and `bounded` in the container's directory; a project's bound until `lift_bound`.
+template <class Format>
+absl::StatusOr<upper_directories> make_upper(const request& what, int top, model::plan& plan) {
+  upper_directories out{what.directory + "/upper", what.directory + "/work"};
+  for (const auto& each : {out.upper, out.work}) MORTISE_RETURN_IF_ERROR(make_directory(each));
+  bool held = false;
+  if (what.writable.count != 0) {
+    MORTISE_ASSIGN_OR_RETURN(held, detail::bound_by_project(out, what.writable));
+  }
+  MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top, out.upper));
+  if (what.writable.count == 0 || held) return out;
+  return detail::bound_by_tmpfs(what, out.upper, plan);
+}
+
+/// For accounting. What lies in a tmpfs of the child's cannot be seen from outside.
+inline model::rootfs writable_root(const upper_directories& of) {
   return {{of.upper, of.work}};  // a copy-up is written in `work` and then renamed
+}
+
+/// The bound goes with the container: the directory itself says by which project it is held.
+inline void lift_bound(const std::string& directory) {
+  const auto upper = sys::open(directory + "/upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!upper.ok()) return;
+  if (const std::uint32_t project = sys::project_of(upper->get()); project != 0)
+    (void)sys::limit_project(upper->get(), project, {});
 }
 
 /// What the kernel leaves in the work directory of a volatile overlay, by name: each of these has mode 0, and to list

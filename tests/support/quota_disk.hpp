@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+/// \file
+/// A small ext4 with project quotas, on a loop device, mounted for as long as the object lives.
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <mortise/sys/fd.hpp>
+#include <string>
+#include <support/skip.hpp>
+#include <support/temporary.hpp>
+
+namespace support {
+
+class quota_disk {
+ public:
+  /// Nothing, with the reason as the case's, where it cannot be made. Its directory `d` is empty.
+  static std::unique_ptr<quota_disk> make() {
+    if (missing_root() || missing_program("mkfs.ext4")) return nullptr;
+    std::unique_ptr<quota_disk> out(new quota_disk);
+    const std::string problem = out->mount();
+    if (problem.empty()) return out;
+    skip("needs ext4 with project quotas on a loop device: " + problem);
+    return nullptr;
+  }
+  ~quota_disk() { ::umount2(path().c_str(), MNT_DETACH); }
+  quota_disk(const quota_disk&) = delete;
+  quota_disk& operator=(const quota_disk&) = delete;
+
+  [[nodiscard]] std::string path() const { return place_ / "mounted"; }
+  friend std::string operator/(const quota_disk& of, const std::string& name) { return of.path() + '/' + name; }
+
+ private:
+  quota_disk() = default;
+
+  std::string mount() {
+    const std::string image = place_ / "image";
+    const mortise::sys::unique_fd file(::open(image.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!file || ::ftruncate(file.get(), 64 << 20) != 0) return "cannot make its file";
+    if (std::system(("mkfs.ext4 -q -O quota,project -E quotatype=prjquota " + image + " >/dev/null 2>&1").c_str()) != 0)
+      return "mkfs.ext4 fails";
+    if (::mkdir(path().c_str(), 0700) != 0) return "cannot make its mount point";
+    if (std::system(("mount -o loop,prjquota " + image + ' ' + path() + " >/dev/null 2>&1").c_str()) != 0)
+      return "mount fails";
+    return ::mkdir((*this / "d").c_str(), 0755) == 0 ? "" : "cannot make a directory";
+  }
+
+  temporary_directory place_;
+};
+
+}  // namespace support
