@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From an image's compressed layers to the end of its first program, for benchmarks/run first_byte, which times the whole
-// process.
+// From an image's compressed layers to the end of its first program, for benchmarks/run first_byte, which times the
+// whole process.
 //
 //   first-byte overlay|erofs|copy LOCATION DIRECTORY    as "oci:PATH:TAG"; store and roots are made in DIRECTORY
 
@@ -19,8 +19,8 @@ namespace {
 
 template <class Rootfs>
 absl::Status run(const std::string& location, const std::string& directory) {
-  using container = mortise::container<mortise::image::store<mortise::image::oci_layout>, Rootfs,
-                                       mortise::isolate::standard>;
+  using container =
+      mortise::container<mortise::image::store<mortise::image::oci_layout>, Rootfs, mortise::isolate::standard>;
   MORTISE_ASSIGN_OR_RETURN(auto host, container::host::open({directory, directory + "/state"}));
   MORTISE_ASSIGN_OR_RETURN(auto box, host.launch({.image = location, .args = {"/bin/true"}}));
   MORTISE_ASSIGN_OR_RETURN(const auto ended, box.wait());

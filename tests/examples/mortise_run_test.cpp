@@ -5,8 +5,8 @@
 #include <examples/program.hpp>
 #include <examples/scene.hpp>
 #include <image/registry/real_registry.hpp>
-#include <support/leaks.hpp>
 #include <rootfs/smallest_image.hpp>
+#include <support/leaks.hpp>
 #include <support/skip.hpp>
 
 using examples::outcome;
@@ -212,8 +212,9 @@ TEST_CASE("mortise-run: an image that is packed, bound, and beside another one")
   (void)scene::get();
   const host place;
   const std::string other = scene::get().image();
-  const outcome ran = run_script({"--backend", "erofs", "--disk", "1m", "--image-volume", other + ":/other"},
-                                 "cat /other/etc/text; dd if=/dev/zero of=/big bs=64k count=64 2>/dev/null || echo full");
+  const outcome ran =
+      run_script({"--backend", "erofs", "--disk", "1m", "--image-volume", other + ":/other"},
+                 "cat /other/etc/text; dd if=/dev/zero of=/big bs=64k count=64 2>/dev/null || echo full");
   CHECK(ran.err == "");
   CHECK(ran.out == "not a program\nfull\n");
 }
@@ -310,10 +311,10 @@ TEST_CASE("mortise-run: help and version") {
   const outcome help = mortise_run({"--help"});
   CHECK(help.code == 0);
   CHECK(help.out.starts_with("usage: mortise-run [OPTIONS] IMAGE [ARGS...]\n"));
-  for (const auto* const option :
-       {"--memory SIZE", "--cpus N", "--pids-limit N", "-e, --env K=V", "-v, --volume SRC:DST[:ro]",
-        "-w, --workdir DIR", "-u, --user USER", "--read-only", "--hostname H", "--backend NAME", "--image-volume IMAGE:DST", "--disk SIZE", "--rootless",
-        "--store DIR", "--platform P", "-q, --quiet", "EXIT CODE", "EXAMPLES"})
+  for (const auto* const option : {"--memory SIZE", "--cpus N", "--pids-limit N", "-e, --env K=V",
+                                   "-v, --volume SRC:DST[:ro]", "-w, --workdir DIR", "-u, --user USER", "--read-only",
+                                   "--hostname H", "--backend NAME", "--image-volume IMAGE:DST", "--disk SIZE",
+                                   "--rootless", "--store DIR", "--platform P", "-q, --quiet", "EXIT CODE", "EXAMPLES"})
     CHECK_MESSAGE(has(help.out, option), option);
   CHECK(mortise_run({"--version"}).out.starts_with("mortise-run "));
 }

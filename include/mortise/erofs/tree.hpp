@@ -107,12 +107,12 @@ class tree {
     return static_cast<std::uint32_t>(inodes_.size() - 1);
   }
   std::uint32_t add_target(std::string text) {
-    weight_ += sizeof text + text.size();
+    weight_ += sizeof(std::string) + text.size();
     targets_.push_back(std::move(text));
     return static_cast<std::uint32_t>(targets_.size() - 1);
   }
   std::uint64_t add_pieces(std::vector<segment> all) {
-    weight_ += sizeof all + all.size() * sizeof(segment);
+    weight_ += sizeof(std::vector<segment>) + all.size() * sizeof(segment);
     pieces_.push_back(std::move(all));
     return pieces_.size() - 1;
   }

@@ -77,14 +77,14 @@ class packed_image {
     if (!there) return error(absl::StatusCode::kNotFound, "verify packed image: not there");
     MORTISE_ASSIGN_OR_RETURN(const staging room, store_.stage());
     MORTISE_RETURN_IF_ERROR(build(room, layers, cancelled).status());
-    MORTISE_ASSIGN_OR_RETURN(file_section right, open_file(room.fd(), "image/tree/index"));
-    auto kept = open_file(AT_FDCWD, concat(*there, "/index"));
+    MORTISE_ASSIGN_OR_RETURN(const file_section right, open_file(room.fd(), "image/tree/index"));
+    const auto kept = open_file(AT_FDCWD, concat(*there, "/index"));
     if (!kept.ok() || kept->size != right.size) return false;
-    return same_bytes(std::move(right), *std::move(kept));
+    return same_bytes(right, *kept);
   }
 
  private:
-  static absl::StatusOr<bool> same_bytes(file_section one, file_section other) {
+  static absl::StatusOr<bool> same_bytes(const file_section& one, const file_section& other) {
     constexpr std::size_t piece = std::size_t{64} << 10;
     std::vector<std::byte> left(piece);
     std::vector<std::byte> right(piece);

@@ -108,9 +108,12 @@ class merged_copy {
   void start(std::vector<std::jthread>& helpers) {
     constexpr unsigned most = 4;
     const unsigned wanted = std::min(most, std::max(1U, std::thread::hardware_concurrency()));
-    try {
-      while (helpers.size() + 1 < wanted) helpers.emplace_back([this] { work(nullptr); });
-    } catch (const std::system_error&) {  // fewer do it too
+    while (helpers.size() + 1 < wanted) {
+      try {
+        helpers.emplace_back([this] { work(nullptr); });
+      } catch (const std::system_error&) {
+        break;  // fewer threads do it too
+      }
     }
   }
 
