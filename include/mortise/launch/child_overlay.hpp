@@ -33,6 +33,7 @@ class child_overlay : public child_steps {
   long run(const model::op::new_overlay& o) {
     for (const auto way : {rung::descriptors, rung::names}) {
       const long done = configure(o, way);
+      if (done == unsupported_at_all) break;
       if (done != unsupported) return done;
     }
     return mount_by_page(o);
@@ -41,6 +42,8 @@ class child_overlay : public child_steps {
  private:
   enum class rung : unsigned char { descriptors, names };
   static constexpr long unsupported = LONG_MIN;
+  /// Before Linux 6.5 the options are not overlayfs' own yet: any text is taken, and refused when it is too late.
+  static constexpr long unsupported_at_all = LONG_MIN + 1;
   static constexpr std::string_view descriptors_of_process = "/proc/self/fd/";
 
   long open_directory(const std::string& path) {
@@ -59,6 +62,7 @@ class child_overlay : public child_steps {
       const long added = step("lowerdir+", add_directory(context.get(), way, "lowerdir+", lower));
       // The first refusal of the key itself is an older kernel's.
       if (added == -EINVAL && &lower == &o.lower.front()) return unsupported;
+      if (added == -EOPNOTSUPP && &lower == &o.lower.front()) return unsupported_at_all;
       if (added < 0) return explain(context.get(), added);
     }
     if (!o.upper.empty()) {
