@@ -48,6 +48,27 @@ def workers(commands):
             each.close()
 
 
+def race(programs, title, contenders, rounds, around):
+    """Seconds and peak MiB of each contender's runs, a process each, in turn; `contenders` maps names to command lines.
+    `around(name)` is entered for each run; it may yield what asks for the peak KiB of a process that ran beside."""
+    order = random.Random(1)
+    answers = {name: [] for name in contenders}
+    print(title, flush=True)
+    with workers({name: [programs["spawn"], *command] for name, command in contenders.items()}) as running:
+        for at in range(rounds + 1):
+            names = list(contenders)
+            order.shuffle(names)
+            for name in names:
+                with around(name) as peak_beside:
+                    nanoseconds, peak, status = running[name].ask()
+                    peak += peak_beside() if peak_beside else 0
+                if status != 0:
+                    raise Missing(f"{name} failed: {title}")
+                if at > 0:
+                    answers[name].append((nanoseconds / 1e9, peak / 1024))
+    return answers
+
+
 def contest(contenders, rounds, pause=0.0, warm_up=3):
     """All answers of each contender. Every round asks each once, in an order that changes, so that each follows each
     as often: what one leaves to the kernel to clear away is paid by whoever comes next."""

@@ -3,65 +3,42 @@
 the floor of unpacking, umoci with crun, and podman, in turn, each into an empty store on a fresh file system with a journal."""
 
 import json
-import random
 import shlex
-import shutil
 
 import images
-from contest import workers
-from peers import runtime_spec
-from place import Missing, built, ext4, require, room
-from report import RACE_HEADS, p50, race_rows
+from contest import race
+from peers import installed, runtime_spec
+from place import built, ext4, require, room
+from report import RACE_HEADS, fastest_of, medians, race_rows
 
 SUMMARY_HEADS = ["", "erofs, p50 (s)", "overlay : erofs", "fastest peer", "it : erofs", "erofs, peak MiB"]
+OURS = "mortise, erofs"
 PEERS = {"umoci, crun": ("umoci", "crun"), "podman run": ("podman",)}
 
 
 def run(quick, report):
     require("mkfs.ext4")
     programs = built("benchmarks/first-byte", "benchmarks/unpack-floor", "benchmarks/spawn")
-    for name, needed in PEERS.items():
-        absent = [each for each in needed if shutil.which(each) is None]
-        if absent:
-            report.skip(f"first_byte: {name}", f"{', '.join(absent)} is not installed")
+    peers = installed(PEERS, "first_byte", report)
     cases = [("one layer", images.debian(), 1 if quick else 7)]
     if not quick:
         cases += [("many layers", images.many(), 3)]
     summary = []
     with room() as place:
+        target = place / "target"
+        target.mkdir()
         for name, image, rounds in cases:
             for blob, _, _ in image.layers:
                 blob.read_bytes()  # into the page cache
             title = f"First program of {name}, {image.bytes / 1e6:.0f} MB, on ext4"
-            answers = race(programs, place, title, image, rounds)
-            report.table(title, RACE_HEADS, race_rows(answers))
+            answers = race(programs, title, contenders(programs, place, image, target, peers), rounds,
+                           lambda _: ext4(place, target))
+            report.table(title, RACE_HEADS, race_rows(answers, OURS))
             summary.append(summarised(name, answers))
     report.table("First program, in short", SUMMARY_HEADS, summary)
 
 
-def race(programs, place, title, image, rounds):
-    target = place / "target"
-    target.mkdir(exist_ok=True)
-    commands = {name: [programs["spawn"], *command]
-                for name, command in contenders(programs, place, image, target).items()}
-    order = random.Random(1)
-    answers = {each: [] for each in commands}
-    print(title, flush=True)
-    with workers(commands) as running:
-        for at in range(rounds + 1):
-            names = list(commands)
-            order.shuffle(names)
-            for each in names:
-                with ext4(place, target):
-                    nanoseconds, peak, status = running[each].ask()
-                if status != 0:
-                    raise Missing(f"{each} failed to run {image.path}")
-                if at > 0:
-                    answers[each].append((nanoseconds / 1e9, peak / 1024))
-    return answers
-
-
-def contenders(programs, place, image, target):
+def contenders(programs, place, image, target, peers):
     location = f"oci:{image.path}:latest"
     layers = [word for layer in image.layers for word in layer]
     bundle = target / "bundle"
@@ -70,7 +47,7 @@ def contenders(programs, place, image, target):
     del wanted["linux"]["cgroupsPath"], wanted["linux"]["resources"]
     spec.write_text(json.dumps(wanted))
     found = {
-        "mortise, erofs": [programs["first-byte"], "erofs", location, target / "host"],
+        OURS: [programs["first-byte"], "erofs", location, target / "host"],
         "mortise, overlay": [programs["first-byte"], "overlay", location, target / "host"],
         "mortise, copy": [programs["first-byte"], "copy", location, target / "host"],
         "floor of unpacking, 2 threads": [programs["unpack-floor"], 2, target, *layers],
@@ -82,16 +59,12 @@ def contenders(programs, place, image, target):
                        "--tmpdir", place / "libpod", "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs",
                        "run", "--rm", "--quiet", "--cgroups", "disabled", "--network", "none", location, "/bin/true"],
     }
-    for name, needed in PEERS.items():
-        if any(shutil.which(each) is None for each in needed):
-            del found[name]
-    return found
+    return {name: command for name, command in found.items() if name in peers or name not in PEERS}
 
 
 def summarised(title, answers):
-    middle = {name: p50([seconds for seconds, _ in values]) for name, values in answers.items()}
-    peers = {name: middle[name] for name in PEERS if name in middle}
-    fastest = min(peers, key=peers.get, default=None)
-    ours = middle["mortise, erofs"]
-    return [title, ours, middle["mortise, overlay"] / ours, fastest or "none", peers[fastest] / ours if fastest else "",
-            max(peak for _, peak in answers["mortise, erofs"])]
+    middle = medians(answers)
+    fastest = fastest_of(middle, PEERS)
+    ours = middle[OURS]
+    return [title, ours, middle["mortise, overlay"] / ours, fastest or "none", middle[fastest] / ours if fastest else "",
+            max(peak for _, peak in answers[OURS])]

@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 
 CAPABILITIES = [f"CAP_{name}" for name in (
@@ -13,6 +14,18 @@ MASKED = ["/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/pro
           "/sys/devices/virtual/powercap"]
 READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 CGROUP = "/mortise-peer"
+
+
+def installed(peers, benchmark, report):
+    """Those whose programs are all here; of the others it is reported. `peers` maps names to the programs needed."""
+    found = []
+    for name, needed in peers.items():
+        absent = [each for each in needed if shutil.which(each) is None]
+        if absent:
+            report.skip(f"{benchmark}: {name}", f"{', '.join(absent)} is not installed")
+        else:
+            found.append(name)
+    return found
 
 
 def runtime_spec(layer):

@@ -17,12 +17,22 @@ def p50(values):
 RACE_HEADS = ["", "min (s)", "p50 (s)", "p95 (s)", "p50 : floor", "p50 : mortise", "peak MiB"]
 
 
-def race_rows(answers):
-    """A row for each contender; `answers` maps their names to pairs of seconds and MiB."""
-    middle = {name: p50([seconds for seconds, _ in values]) for name, values in answers.items()}
+def medians(answers):
+    """p50 of each contender's seconds; `answers` maps names to pairs of seconds and MiB."""
+    return {name: p50([seconds for seconds, _ in values]) for name, values in answers.items()}
+
+
+def fastest_of(middle, peers):
+    """The peer with the smallest median, if any was measured."""
+    return min((name for name in peers if name in middle), key=middle.get, default=None)
+
+
+def race_rows(answers, ours="mortise"):
+    """A row for each contender, compared with one of ours."""
+    middle = medians(answers)
     floor = min(value for name, value in middle.items() if name.startswith("floor"))
     return [[name, min(values)[0], middle[name], quantile([seconds for seconds, _ in values], 0.95),
-             middle[name] / floor, middle[name] / middle["mortise"], max(peak for _, peak in values)]
+             middle[name] / floor, middle[name] / middle[ours], max(peak for _, peak in values)]
             for name, values in answers.items()]
 
 
