@@ -55,10 +55,10 @@ TEST_CASE("upper: with a bound both lie in a tmpfs of that size") {
 
 TEST_CASE("upper: what the kernel leaves of a volatile overlay is removed by name") {
   const support::temporary_directory place;
-  rootfs::remove_work_of_volatile(place.path());
+  rootfs::detail::remove_work_of_volatile(place.path());
   REQUIRE(sys::make_directories(place / "work/work/incompat/volatile").ok());
   REQUIRE(sys::open(place / "work/work/incompat/volatile/dirty", O_WRONLY | O_CREAT, 0600).ok());
-  rootfs::remove_work_of_volatile(place.path());
+  rootfs::detail::remove_work_of_volatile(place.path());
   CHECK(::access((place / "work/work").c_str(), F_OK) != 0);
   CHECK(::access((place / "work").c_str(), F_OK) == 0);
 }

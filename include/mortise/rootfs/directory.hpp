@@ -3,6 +3,7 @@
 /// \file
 /// What every backend does with a container's directory and with the layers that it is given.
 
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -13,6 +14,7 @@
 #include <mortise/sys/file.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mortise::rootfs {
@@ -22,6 +24,15 @@ inline absl::Status make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), S_IRWXU) == 0) return absl::OkStatus();
   return errno_error(errno, concat("make directory '", path, '\''),
                      errno == EEXIST ? "a root was provisioned here before: destroy it first" : "");
+}
+
+/// Calls `what(path)` with a new directory below `directory`, for a probe, and removes that again.
+template <class What>
+absl::Status in_new_directory(const std::string& directory, What what) {
+  std::string place = directory + "/probe-XXXXXX";
+  if (::mkdtemp(place.data()) == nullptr) return errno_error(errno, concat("make a directory in '", directory, '\''));
+  const absl::Status status = what(std::as_const(place));
+  return first_error(status, sys::remove_tree(place));
 }
 
 /// What every backend's `destroy` does: false if there was nothing.

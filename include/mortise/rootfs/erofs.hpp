@@ -39,32 +39,21 @@ struct basic_erofs {
   absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
     const std::string root = what.directory + "/root";
     MORTISE_RETURN_IF_ERROR(make_directory(root));
-    MORTISE_ASSIGN_OR_RETURN(auto image, mount(what));
-    const model::slot tree = plan.new_slot();
-    plan.add(model::stage::root, model::op::adopt_tree{image->get(), tree});
-    model::rootfs out;
+    MORTISE_ASSIGN_OR_RETURN(const shown image, add_image(what, plan));
     if constexpr (Access == access::read_only) {
-      plan.add(model::stage::root, model::op::enter_root{tree, root});
+      plan.add(model::stage::root, model::op::enter_root{image.slot, root});
+      return model::rootfs{};
     } else {
-      MORTISE_ASSIGN_OR_RETURN(out, add_overlay(what, root, image->get(), tree, plan));
+      return add_overlay(what, root, image, plan);
     }
-    plan.keep(std::move(image));
-    return out;
   }
 
   absl::StatusOr<model::slot> show(const request& what, model::plan& plan) const {
-    MORTISE_ASSIGN_OR_RETURN(auto image, mount(what));
-    const model::slot tree = plan.new_slot();
-    plan.add(model::stage::root, model::op::adopt_tree{image->get(), tree});
-    plan.keep(std::move(image));
-    return tree;
+    MORTISE_ASSIGN_OR_RETURN(const shown image, add_image(what, plan));
+    return image.slot;
   }
 
-  absl::StatusOr<bool> destroy(const std::string& directory) const {
-    lift_bound(directory);
-    remove_work_of_volatile(directory);
-    return destroy_directory(directory);
-  }
+  absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_upper(directory); }
 
   /// Mounts an empty image that lies there for a moment.
   absl::Status probe(const std::string& directory) const {
@@ -72,7 +61,13 @@ struct basic_erofs {
   }
 
  private:
-  [[nodiscard]] absl::StatusOr<std::shared_ptr<sys::unique_fd>> mount(const request& what) const {
+  /// The image's mount: the plan's descriptor, and where the child has it.
+  struct shown {
+    int tree;
+    model::slot slot;
+  };
+
+  [[nodiscard]] absl::StatusOr<shown> add_image(const request& what, model::plan& plan) const {
     if (what.layers.size() != 1) {
       return error(absl::StatusCode::kInvalidArgument,
                    concat("provision ", name, ": ", what.layers.size(), " layers, and a packed image is one"));
@@ -80,17 +75,20 @@ struct basic_erofs {
     const std::string& directory = what.layers.front().directory;
     auto tree = images_.mount(directory);
     if (!tree.ok()) return annotate(tree.status(), concat("provision ", name, ": image '", directory, '\''));
-    return std::make_shared<sys::unique_fd>(*std::move(tree));
+    const shown out{tree->get(), plan.new_slot()};
+    plan.add(model::stage::root, model::op::adopt_tree{out.tree, out.slot});
+    plan.keep(std::make_shared<sys::unique_fd>(*std::move(tree)));
+    return out;
   }
 
   /// Kernels before 6.15 take no detached tree as a layer: so it is attached, where only the child sees it.
-  absl::StatusOr<model::rootfs> add_overlay(const request& what, const std::string& root, int image, model::slot tree,
-                                            model::plan& plan) const {
+  static absl::StatusOr<model::rootfs> add_overlay(const request& what, const std::string& root, const shown& image,
+                                                   model::plan& plan) {
     const std::string lower = what.directory + "/image";
     MORTISE_RETURN_IF_ERROR(make_directory(lower));
-    MORTISE_ASSIGN_OR_RETURN(const upper_directories on, make_upper<layer_format>(what, image, plan));
+    MORTISE_ASSIGN_OR_RETURN(const upper_directories on, make_upper<layer_format>(what, image.tree, plan));
     const model::slot merged = plan.new_slot();
-    plan.add(model::stage::root, model::op::attach_on_host{tree, lower});
+    plan.add(model::stage::root, model::op::attach_on_host{image.slot, lower});
     plan.add(model::stage::root, model::op::new_overlay{{lower}, on.upper, on.work, root, merged, false, true});
     plan.add(model::stage::root, model::op::enter_root{merged, root});
     return writable_root(on);

@@ -4,13 +4,10 @@
 /// Whether the kernel mounts packed images, by the smallest of them: an empty directory in blocks of 512 bytes.
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <mortise/rootfs/erofs_mount.hpp>
@@ -63,11 +60,8 @@ inline absl::Status mount_smallest_erofs(const std::string& place, erofs_way way
 /// Mounts an image that lies in `directory` for as long as that takes.
 /// Fails as mount_erofs does, and as writing a file does. Leaves nothing behind.
 inline absl::Status probe_erofs(const std::string& directory, erofs_way way) {
-  std::string place = directory + "/probe-erofs-XXXXXX";
-  if (::mkdtemp(place.data()) == nullptr) return errno_error(errno, concat("make a directory in '", directory, '\''));
-  const absl::Status status = detail::mount_smallest_erofs(place, way);
-  const absl::Status removed = sys::remove_tree(place);
-  return status.ok() ? removed : status;
+  return in_new_directory(directory,
+                          [way](const std::string& place) { return detail::mount_smallest_erofs(place, way); });
 }
 
 }  // namespace mortise::rootfs

@@ -17,10 +17,11 @@
 
 namespace mortise::rootfs {
 
-/// Effects: `open` probes the backends in order, where the roots will be, and takes the first that works; one that has
-/// no probe always does. Layers are asked of the store in that one's form. What was made by any of them is destroyed,
-/// also when another is chosen the next time. Fails with: FAILED_PRECONDITION where none works, with each one's reason;
-/// the same from all else before `open`. Leaves behind: what the chosen one does.
+/// Effects: `open` probes the backends in order, where the roots will be, and takes the first that works; one without a
+/// probe always does. Layers are asked of the store in that one's form. What was made by any of them is destroyed, also
+/// when another is chosen the next time.
+/// Fails with: FAILED_PRECONDITION where none works, with each one's reason; the same from all else before `open`.
+/// Leaves behind: what the chosen one does.
 template <backend... Backends>
   requires(sizeof...(Backends) > 0)
 class first_supported {
@@ -36,7 +37,6 @@ class first_supported {
   absl::Status open(const std::string& directory) {
     refused_.clear();
     chosen_ = none;
-    absl::Status last;
     (void)(try_one<Backends>(directory) || ...);
     if (chosen_ != none) return absl::OkStatus();
     return error(absl::StatusCode::kFailedPrecondition, concat("no backend works here: ", join(refused_, "; ")));
@@ -103,7 +103,9 @@ class first_supported {
     Backend& policy = std::get<Backend>(all_);
     absl::Status status;
     if constexpr (probes<Backend>) status = policy.probe(directory);
-    if constexpr (opens<Backend>) status.Update(status.ok() ? policy.open(directory) : status);
+    if constexpr (opens<Backend>) {
+      if (status.ok()) status = policy.open(directory);
+    }
     if (status.ok()) {
       chosen_ = refused_.size();
       return true;

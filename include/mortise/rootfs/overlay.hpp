@@ -24,13 +24,14 @@
 namespace mortise::rootfs {
 
 /// Effects: an overlay of the layers, made in the child's mount namespace. Of a writable one what the container writes
-/// lies in `upper`; it is volatile: nothing is ever synced for it, since it ends with its container. With a bound it
-/// lies in memory. Of a read-only one the directories that other mounts need (/proc, /dev, volumes) must be in the
+/// lies in `upper`; it is volatile: nothing is ever synced for it, since it ends with its container. A bound is held as
+/// make_upper says. Of a read-only one the directories that other mounts need (/proc, /dev, volumes) must be in the
 /// image. The cost does not grow with the layers' size; but of more layers than the kernel stacks the lowest are first
-/// copied into one. Fails with: what copying fails with, for so many layers; the kernel's refusals of a file system
-/// (another overlay as a layer of a layer, no whiteouts) come from the launch, in the kernel's words, or before from
-/// `probe`. Leaves behind: `root`, the mount point, and `upper`, `work`, `bounded` and `merged` where they are needed,
-/// in the container's directory, until `destroy`; no mount outside the child's namespace.
+/// copied into one.
+/// Fails with: what copying fails with, for so many layers; the kernel's refusals of a file system (another overlay as
+/// a layer of a layer, no whiteouts) come from the launch, in the kernel's words, or before from `probe`. Leaves
+/// behind: `root`, the mount point, and `upper`, `work`, `bounded` and `merged` where they are needed, in the
+/// container's directory, until `destroy`; no mount outside the child's namespace.
 template <class Format, access Access = access::read_write>
 struct basic_overlay {
   using layer_format = Format;
@@ -76,11 +77,7 @@ struct basic_overlay {
     return tree;
   }
 
-  absl::StatusOr<bool> destroy(const std::string& directory) const {
-    lift_bound(directory);
-    remove_work_of_volatile(directory);
-    return destroy_directory(directory);
-  }
+  absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_upper(directory); }
 
   /// Makes an overlay in the directory for a moment, as the caller or in a user namespace of its own.
   absl::Status probe(const std::string& directory) const {

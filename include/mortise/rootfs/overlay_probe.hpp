@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -78,11 +77,7 @@ absl::Status try_overlay(const std::string& place) {
 /// Fails with what is missing. Leaves nothing behind.
 template <class Format>
 absl::Status probe_overlay(const std::string& directory) {
-  std::string place = directory + "/probe-overlay-XXXXXX";
-  if (::mkdtemp(place.data()) == nullptr) return errno_error(errno, concat("make a directory in '", directory, '\''));
-  const absl::Status status = detail::try_overlay<Format>(place);
-  const absl::Status removed = sys::remove_tree(place);
-  return status.ok() ? removed : status;
+  return in_new_directory(directory, detail::try_overlay<Format>);
 }
 
 }  // namespace mortise::rootfs

@@ -63,7 +63,7 @@ inline absl::StatusOr<upper_directories> bound_by_tmpfs(const request& what, con
 /// the merged root. A bound is held by a project quota where the file system has them (ext4 and XFS, mounted with
 /// `prjquota`); else they are made in a tmpfs of that size, in the child's mount namespace, and extended attributes of
 /// the root are left out. A container that keeps CAP_SYS_RESOURCE is above quotas.
-/// Leaves behind: `upper`, `work` and `bounded` in the container's directory; a project's bound until `lift_bound`.
+/// Leaves behind: `upper`, `work` and `bounded` in the container's directory; a project's bound until `destroy_upper`.
 template <class Format>
 absl::StatusOr<upper_directories> make_upper(const request& what, int top, model::plan& plan) {
   upper_directories out{what.directory + "/upper", what.directory + "/work"};
@@ -82,6 +82,8 @@ inline model::rootfs writable_root(const upper_directories& of) {
   return {{of.upper, of.work}};  // a copy-up is written in `work` and then renamed
 }
 
+namespace detail {
+
 /// The bound goes with the container: the directory itself says by which project it is held.
 inline void lift_bound(const std::string& directory) {
   const auto upper = sys::open(directory + "/upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -97,6 +99,15 @@ inline void remove_work_of_volatile(const std::string& directory) {
   if (::unlink((work + "/work/incompat/volatile/dirty").c_str()) != 0) return;
   for (const char* const each : {"/work/incompat/volatile", "/work/incompat", "/work"})
     if (::rmdir((work + each).c_str()) != 0) return;
+}
+
+}  // namespace detail
+
+/// What `destroy` of a backend with these directories does: false if there was nothing.
+inline absl::StatusOr<bool> destroy_upper(const std::string& directory) {
+  detail::lift_bound(directory);
+  detail::remove_work_of_volatile(directory);
+  return destroy_directory(directory);
 }
 
 }  // namespace mortise::rootfs
