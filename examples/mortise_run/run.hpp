@@ -64,7 +64,7 @@ class runner {
     MORTISE_ASSIGN_OR_RETURN(host place, open(what));
     std::string isolation;
     names_of<Isolators>::add_to(isolation);
-    place.observer().describe(tool::style_for(what.quiet), what.image, std::string(Rootfs::name), isolation);
+    place.observer().describe(tool::style_for(what.quiet), what.image, root_name(place.backend()), isolation);
     place.observer().tell(signals);
     tool::source_options sources = what.sources;
     sources.cancelled = &signals.cancelled();
@@ -87,6 +87,15 @@ class runner {
   }
 
  private:
+  /// Of several backends the one that was chosen.
+  static std::string root_name(const Rootfs& backend) {
+    if constexpr (requires { backend.chosen(); }) {
+      return std::string(backend.chosen());
+    } else {
+      return std::string(Rootfs::name);
+    }
+  }
+
   static absl::StatusOr<host> open(const options& what) { return host::open({what.store, state_directory()}); }
 
   static typename container::launch_options launch_options(const options& what, const tool::signal_relay& signals) {

@@ -350,6 +350,7 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
   }
 
   [[nodiscard]] Store& store() { return shared_->store; }
+  [[nodiscard]] const Rootfs& backend() const { return shared_->rootfs; }
   [[nodiscard]] Observer& observer() { return shared_->observer; }
   [[nodiscard]] const std::string& state_directory() const { return shared_->state; }
 

@@ -207,6 +207,15 @@ TEST_CASE("mortise-run: each backend, with and without privileges") {
   }
 }
 
+TEST_CASE("mortise-run: which backend was chosen is said") {
+  if (examples::missing_host() || support::missing_user_namespaces()) return;
+  (void)scene::get();
+  const host place;
+  const outcome ran = mortise_run({"--rootless", "--backend", "auto", scene::get().image(), "true"});
+  CHECK(ran.code == 0);
+  CHECK(has(ran.err, "provision: unprivileged-overlay root"));
+}
+
 TEST_CASE("mortise-run: an image that is packed, bound, and beside another one") {
   if (examples::missing_host() || support::missing_erofs()) return;
   (void)scene::get();
