@@ -24,45 +24,49 @@ dev_t shown_by(const absl::StatusOr<sys::unique_fd>& tree) {
   return about.st_dev;
 }
 
-/// Whether this kernel copies detached mounts (Linux 6.15); else each container has a mounting of its own.
-bool copies_mounts(const std::string& image) {
+/// Skips, and says true, where each container has a mounting of its own.
+bool missing_copies(const std::string& image) {
   const rootfs::erofs_images images;
   const auto first = images.mount(image);
   const auto second = images.mount(image);
-  return shown_by(first) == shown_by(second);
+  if (shown_by(first) == shown_by(second)) return false;
+  support::skip("needs Linux 6.15, which copies detached mounts");
+  return true;
 }
+
+struct one_image {
+  support::temporary_directory place;
+  std::string path = place.path() + "/image";
+  sys::unique_fd directory = support::smallest_image(path);
+};
 
 }  // namespace
 
 TEST_CASE("an image is mounted once, and shown as often as is asked") {
   if (support::missing_root() || support::missing_erofs()) return;
-  const support::temporary_directory place;
-  const std::string image = place.path() + "/image";
-  const auto directory = support::smallest_image(image);
-  if (!copies_mounts(image)) return support::skip("needs Linux 6.15, which copies detached mounts");
+  const one_image at;
+  if (missing_copies(at.path)) return;
   const rootfs::erofs_images images;
-  const auto first = images.mount(image);
-  const auto second = rootfs::erofs_images(images).mount(image);
+  const auto first = images.mount(at.path);
+  const auto second = rootfs::erofs_images(images).mount(at.path);
   CHECK(shown_by(first) == shown_by(second));
   CHECK(first->get() != second->get());
   CHECK(support::mounts_named("erofs") == 0);
   const rootfs::erofs_images others;
-  CHECK(shown_by(others.mount(image)) != shown_by(first));
+  CHECK(shown_by(others.mount(at.path)) != shown_by(first));
 }
 
 TEST_CASE("an image that was made anew in the same place is another one") {
   if (support::missing_root() || support::missing_erofs()) return;
-  const support::temporary_directory place;
-  const std::string image = place.path() + "/image";
-  const auto directory = support::smallest_image(image);
+  const one_image at;
   const rootfs::erofs_images images;
-  const auto before = images.mount(image);
-  const auto text = sys::read_file(image + "/index");
+  const auto before = images.mount(at.path);
+  const auto text = sys::read_file(at.path + "/index");
   REQUIRE(text.ok());
-  REQUIRE(sys::replace_file_at(directory.get(), "index", *text).ok());
-  CHECK(shown_by(images.mount(image)) != shown_by(before));
-  REQUIRE(::unlinkat(directory.get(), "index", 0) == 0);
-  CHECK(absl::IsNotFound(images.mount(image).status()));
+  REQUIRE(sys::replace_file_at(at.directory.get(), "index", *text).ok());
+  CHECK(shown_by(images.mount(at.path)) != shown_by(before));
+  REQUIRE(::unlinkat(at.directory.get(), "index", 0) == 0);
+  CHECK(absl::IsNotFound(images.mount(at.path).status()));
 }
 
 TEST_CASE("only the images that were used last are kept, and any number of them can be had") {
@@ -73,7 +77,7 @@ TEST_CASE("only the images that were used last are kept, and any number of them 
     paths.push_back(place.path() + "/image-" + std::to_string(each));
     (void)support::smallest_image(paths.back());
   }
-  if (!copies_mounts(paths.front())) return support::skip("needs Linux 6.15, which copies detached mounts");
+  if (missing_copies(paths.front())) return;
   const rootfs::erofs_images images;
   const auto first = images.mount(paths.front());
   std::set<dev_t> all;
@@ -84,17 +88,15 @@ TEST_CASE("only the images that were used last are kept, and any number of them 
 
 TEST_CASE("threads that ask at once get the same image") {
   if (support::missing_root() || support::missing_erofs()) return;
-  const support::temporary_directory place;
-  const std::string image = place.path() + "/image";
-  const auto directory = support::smallest_image(image);
-  if (!copies_mounts(image)) return support::skip("needs Linux 6.15, which copies detached mounts");
+  const one_image at;
+  if (missing_copies(at.path)) return;
   const rootfs::erofs_images images;
   std::vector<dev_t> seen(8);
   {
     std::vector<std::jthread> threads;
     for (dev_t& each : seen)
       threads.emplace_back([&] {
-        const auto tree = images.mount(image);
+        const auto tree = images.mount(at.path);
         struct stat about{};
         if (tree.ok() && ::fstat(tree->get(), &about) == 0) each = about.st_dev;
       });

@@ -18,6 +18,7 @@
 #include <mortise/digest/verifying_reader.hpp>
 #include <mortise/image/file_section.hpp>
 #include <mortise/image/layer_keys.hpp>
+#include <mortise/image/metered_reader.hpp>
 #include <mortise/image/store_directory.hpp>
 #include <mortise/image/unpacked_layers.hpp>
 #include <mortise/model/digest.hpp>
@@ -70,15 +71,14 @@ inline absl::StatusOr<bool> check_packed(const std::string& tree, const model::d
   auto section = open_packed(tree);
   if (!section.ok()) return false;  // what cannot be read is not what it was
   section_reader bytes(*std::move(section));
-  digest::verifying_reader<digest::openssl> tar(bytes, diff_id, std::nullopt, "diff ID");
-  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(std::size_t{256} << 10);
-  for (;;) {
-    if (cancelled != nullptr && cancelled->load(std::memory_order_relaxed))
-      return error(absl::StatusCode::kCancelled, "cancelled");
-    const auto got = tar.read({buffer.get(), std::size_t{256} << 10});
-    if (!got.ok()) return false;
-    if (*got == 0) return true;
-  }
+  metered_reader wanted(bytes, [cancelled](std::uint64_t) {
+    const bool stop = cancelled != nullptr && cancelled->load(std::memory_order_relaxed);
+    return stop ? error(absl::StatusCode::kCancelled, "cancelled") : absl::OkStatus();
+  });
+  digest::verifying_reader<digest::openssl> tar(wanted, diff_id, std::nullopt, "diff ID");
+  const absl::Status status = drain(tar);
+  if (absl::IsCancelled(status)) return status;
+  return status.ok();
 }
 
 }  // namespace mortise::image

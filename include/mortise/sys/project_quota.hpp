@@ -3,10 +3,10 @@
 /// \file
 /// Project quotas of ext4 and XFS: how much the files below a directory may take. quotactl(2), ioctl_xfs_fsgetxattr(2).
 
-#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/quota.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -14,10 +14,7 @@
 #include <mortise/base/status.hpp>
 #include <mortise/base/units.hpp>
 #include <mortise/sys/call.hpp>
-#include <mortise/sys/fd.hpp>
-#include <mortise/sys/file.hpp>
 #include <optional>
-#include <string>
 
 namespace mortise::sys {
 
@@ -39,16 +36,15 @@ inline long raw_project_quota(int fd, unsigned command, std::uint32_t project, i
 #endif
 }
 
-inline std::optional<std::uint32_t> random_project() {
+inline std::uint32_t random_project() {
   std::uint32_t out = 0;
-  const auto random = open("/dev/urandom", O_RDONLY);
-  if (!random.ok() || ::read(random->get(), &out, sizeof out) != sizeof out) return std::nullopt;
+  while (::getrandom(&out, sizeof out, 0) != static_cast<ssize_t>(sizeof out)) continue;
   return (out & 0x3fffffff) | 0x40000000;  // clear of the numbers that people give
 }
 
 }  // namespace detail
 
-/// What the project that a directory belongs to has used. Nothing where the file system has no project quotas.
+/// What a project of a directory's file system has used. Nothing where the file system has no project quotas.
 inline std::optional<project_use> use_of_project(int directory, std::uint32_t project) {
   if_dqblk got{};
   if (detail::raw_project_quota(directory, Q_GETQUOTA, project, &got) < 0) return std::nullopt;
@@ -83,12 +79,11 @@ inline absl::Status limit_project(int directory, std::uint32_t project, bytes mo
 /// A project that nobody uses, bounded. Fails where the file system has no project quotas, or without CAP_SYS_ADMIN.
 inline absl::StatusOr<std::uint32_t> new_project(int directory, bytes most) {
   for (int attempt = 0; attempt < 16; ++attempt) {
-    const auto project = detail::random_project();
-    if (!project) return error(absl::StatusCode::kUnavailable, "choose a project: no random numbers");
-    const auto use = use_of_project(directory, *project);
+    const std::uint32_t project = detail::random_project();
+    const auto use = use_of_project(directory, project);
     if (use && (use->used.count != 0 || use->limit.count != 0 || use->inodes != 0)) continue;
-    MORTISE_RETURN_IF_ERROR(limit_project(directory, *project, most));
-    return *project;
+    MORTISE_RETURN_IF_ERROR(limit_project(directory, project, most));
+    return project;
   }
   return error(absl::StatusCode::kResourceExhausted, "choose a project: all are used");
 }
