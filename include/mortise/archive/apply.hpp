@@ -90,7 +90,7 @@ class applier {
     if (request_.only) return apply_below(about, path);
     if (path.is_root()) return apply_root(about);
     if (path.text().find(whiteout_prefix) == std::string::npos) return apply_named(about, path);
-    MORTISE_ASSIGN_OR_RETURN(const bool meant, check_parents(path.parent()));
+    MORTISE_ASSIGN_OR_RETURN(const bool meant, has_meaning_below(path.parent()));
     if (!meant) return absl::OkStatus();
     const whiteout mark = classify_whiteout(path.name());
     switch (mark.kind) {
@@ -110,26 +110,9 @@ class applier {
 
   /// An entry of a tar of which a subtree is wanted.
   absl::Status apply_below(const entry& about, const entry_path& path) {
-    const auto below = path.below(request_.only->directory);
-    if (!below || !shows(*below)) return absl::OkStatus();
+    const auto below = request_.only->find(path);
+    if (!below) return absl::OkStatus();
     return below->is_root() ? apply_root(about) : apply_named(about, *below);
-  }
-
-  [[nodiscard]] bool shows(const entry_path& path) const {
-    return path.is_root() || !request_.only->shows || request_.only->shows(path.text());
-  }
-
-  /// Whiteouts have no children: false for what is below AUFS' metadata, an error for any other.
-  static absl::StatusOr<bool> check_parents(std::string_view parent) {
-    while (!parent.empty()) {
-      const std::string_view part = parent.substr(0, parent.find('/'));
-      parent.remove_prefix(part.size() == parent.size() ? part.size() : part.size() + 1);
-      const whiteout mark = classify_whiteout(part);
-      if (mark.kind == whiteout_kind::metadata) return false;
-      if (mark.kind != whiteout_kind::none)
-        return error(absl::StatusCode::kInvalidArgument, "it is below a whiteout, which is no directory");
-    }
-    return true;
   }
 
   absl::Status apply_root(const entry& about) {
@@ -171,18 +154,10 @@ class applier {
 
   absl::Status apply_hard_link(const entry& about, const entry_path& path) {
     auto target = entry_path::parse(about.link_target, request_.limits);
-    if (target.ok() && request_.only) target = target_below(*target);
+    if (target.ok() && request_.only) target = request_.only->target(*target);
     if (!target.ok()) return annotate(target.status(), concat("link to '", printable(about.link_target), '\''));
     const absl::Status status = link(path, *target);
     return status.ok() ? status : annotate(status, concat("link to '", printable(about.link_target), '\''));
-  }
-
-  [[nodiscard]] absl::StatusOr<entry_path> target_below(const entry_path& target) const {
-    auto below = target.below(request_.only->directory);
-    if (!below)
-      return error(absl::StatusCode::kInvalidArgument, concat("it leads out of '", request_.only->directory, '\''));
-    if (!shows(*below)) return error(absl::StatusCode::kInvalidArgument, "it is not among the paths that are shown");
-    return *std::move(below);
   }
 
   absl::Status link(const entry_path& path, const entry_path& target) {

@@ -9,11 +9,14 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <mortise/archive/entry_path.hpp>
 #include <mortise/archive/limits.hpp>
+#include <mortise/base/status.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace mortise::archive {
 
@@ -23,6 +26,22 @@ struct subtree {
   std::string directory;
   /// Whether a path below it ("usr/bin") is unpacked; empty takes all. What takes a path must take those above it.
   std::function<bool(std::string_view path)> shows = {};
+
+  /// An entry's path as it is seen from the directory; nothing where it is beside it, or is not shown.
+  [[nodiscard]] std::optional<entry_path> find(const entry_path& path) const {
+    auto below = path.below(directory);
+    return below && is_shown(*below) ? std::move(below) : std::nullopt;
+  }
+  /// The same of what a hard link leads to, which must be there.
+  [[nodiscard]] absl::StatusOr<entry_path> target(const entry_path& path) const {
+    auto below = path.below(directory);
+    if (!below) return error(absl::StatusCode::kInvalidArgument, concat("it leads out of '", directory, '\''));
+    if (!is_shown(*below)) return error(absl::StatusCode::kInvalidArgument, "it is not among the paths that are shown");
+    return *std::move(below);
+  }
+
+ private:
+  [[nodiscard]] bool is_shown(const entry_path& path) const { return path.is_root() || !shows || shows(path.text()); }
 };
 
 /// What to unpack into, over what, and how much of it.

@@ -6,7 +6,9 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <mortise/base/status.hpp>
 #include <mortise/base/units.hpp>
+#include <string_view>
 
 namespace mortise::archive {
 
@@ -38,5 +40,10 @@ struct limits {
   /// Left free on the file system that is unpacked to; 0 leaves it to the file system to say when it is full.
   bytes free_space = {};
 };
+
+/// What is said beyond a cap.
+inline absl::Status beyond_limits(std::string_view cause) {
+  return error(absl::StatusCode::kResourceExhausted, concat(cause, " (raise archive::limits if it is trusted)"));
+}
 
 }  // namespace mortise::archive

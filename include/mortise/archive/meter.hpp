@@ -37,16 +37,17 @@ class meter {
   absl::Status count_node(const entry& about) {
     MORTISE_RETURN_IF_ERROR(count_inode());
     const std::uint64_t most = request_.limits.unpacked.count;
-    if (about.size > most - logical_bytes_) return exhausted(concat("files of more than the ", most, " bytes allowed"));
+    if (about.size > most - logical_bytes_)
+      return beyond_limits(concat("files of more than the ", most, " bytes allowed"));
     logical_bytes_ += about.size;
     if (about.link_target.size() > request_.limits.link_target)
-      return exhausted(concat("a link target longer than the ", request_.limits.link_target, " bytes allowed"));
+      return beyond_limits(concat("a link target longer than the ", request_.limits.link_target, " bytes allowed"));
     return breathe();
   }
 
   absl::Status count_inode() {
     if (++inodes_ <= request_.limits.entries) return absl::OkStatus();
-    return exhausted(concat("more than the ", request_.limits.entries, " entries allowed"));
+    return beyond_limits(concat("more than the ", request_.limits.entries, " entries allowed"));
   }
 
   /// Bytes on their way into a file.
@@ -78,16 +79,12 @@ class meter {
   static constexpr std::uint64_t entries_between_reports = 256;
   static constexpr std::uint64_t bytes_between_reports = 4 << 20;
 
-  static absl::Status exhausted(std::string_view cause) {
-    return error(absl::StatusCode::kResourceExhausted, concat(cause, " (raise archive::limits if it is trusted)"));
-  }
-
   [[nodiscard]] absl::Status check_free_space() const {
     if (request_.limits.free_space.count == 0) return absl::OkStatus();
     struct statvfs about{};
     if (::fstatvfs(request_.staging, &about) != 0) return errno_error(errno, "ask for free space");
     if (about.f_bavail >= request_.limits.free_space.count / about.f_frsize) return absl::OkStatus();
-    return exhausted(concat("less than the ", request_.limits.free_space.count, " bytes to be left free are left"));
+    return beyond_limits(concat("less than the ", request_.limits.free_space.count, " bytes to be left free are left"));
   }
 
   const apply_request& request_;

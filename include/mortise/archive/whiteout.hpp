@@ -4,6 +4,7 @@
 /// Names by which a layer says that something below it is gone: OCI image-spec layer.md, "Whiteouts".
 
 #include <cstdint>
+#include <mortise/base/status.hpp>
 #include <string_view>
 
 namespace mortise::archive {
@@ -33,6 +34,20 @@ constexpr whiteout classify_whiteout(std::string_view name) {
   const std::string_view target = name.substr(whiteout_prefix.size());
   if (target.empty() || target == "." || target == "..") return {whiteout_kind::invalid};
   return {whiteout_kind::name, target};
+}
+
+/// Whiteouts have no children: of an entry's parents, whether it means anything. False below AUFS' metadata, an error
+/// below any other mark.
+inline absl::StatusOr<bool> has_meaning_below(std::string_view parents) {
+  while (!parents.empty()) {
+    const std::string_view part = parents.substr(0, parents.find('/'));
+    parents.remove_prefix(part.size() == parents.size() ? part.size() : part.size() + 1);
+    const whiteout mark = classify_whiteout(part);
+    if (mark.kind == whiteout_kind::metadata) return false;
+    if (mark.kind != whiteout_kind::none)
+      return error(absl::StatusCode::kInvalidArgument, "it is below a whiteout, which is no directory");
+  }
+  return true;
 }
 
 }  // namespace mortise::archive

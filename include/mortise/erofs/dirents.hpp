@@ -28,22 +28,39 @@ void for_each_entry(const tree& all, std::uint32_t which, Each each) {
   while (next < 2) each(own[next].first, own[next].second), ++next;
 }
 
+/// How full a block of entries is.
+class dirent_room {
+ public:
+  explicit dirent_room(std::size_t block) : block_(block) {}
+
+  /// Takes room for an entry, in the next block where this one has too little: then true.
+  bool take(std::string_view text) {
+    const std::size_t size = dirent_size + text.size();
+    const bool next = used_ + size > block_;
+    used_ = next ? size : used_ + size;
+    return next;
+  }
+  [[nodiscard]] std::size_t used() const { return used_; }
+
+ private:
+  std::size_t block_;
+  std::size_t used_ = 0;
+};
+
 /// Fills blocks one after the other; a block's entries come first, then their names. `done(block)` gets each, without
 /// the padding that all but the last have.
 template <class Done>
 class dirent_blocks {
  public:
-  dirent_blocks(std::size_t block, Done done) : block_(block), done_(std::move(done)) {}
+  dirent_blocks(std::size_t block, Done done) : room_(block), done_(std::move(done)) {}
 
   void add(std::string_view text, std::uint64_t number, std::uint8_t type) {
-    if (used_ + dirent_size + text.size() > block_) flush();
-    used_ += dirent_size + text.size();
+    if (room_.take(text)) flush();
     entries_.push_back({text, number, type});
   }
   void flush() {
     if (!entries_.empty()) done_(bytes());
     entries_.clear();
-    used_ = 0;
   }
 
  private:
@@ -65,24 +82,17 @@ class dirent_blocks {
     return out;
   }
 
-  std::size_t block_;
+  dirent_room room_;
   Done done_;
-  std::size_t used_ = 0;
   std::vector<entry> entries_;
 };
 
 /// How many bytes a directory has.
 inline std::uint64_t directory_size(const tree& all, std::uint32_t which, std::size_t block) {
+  dirent_room room(block);
   std::uint64_t full = 0;
-  std::size_t used = 0;
-  for_each_entry(all, which, [&](std::string_view text, std::uint32_t) {
-    if (used + dirent_size + text.size() > block) {
-      full += block;
-      used = 0;
-    }
-    used += dirent_size + text.size();
-  });
-  return full + used;
+  for_each_entry(all, which, [&](std::string_view text, std::uint32_t) { full += room.take(text) ? block : 0; });
+  return full + room.used();
 }
 
 }  // namespace mortise::erofs

@@ -69,16 +69,16 @@ class merger {
   absl::Status apply(const archive::entry& about, archive::tar_reader& tar) {
     MORTISE_ASSIGN_OR_RETURN(const auto path, archive::entry_path::parse(about.path, limits_));
     if (about.link_target.size() > limits_.link_target)
-      return error(absl::StatusCode::kResourceExhausted, "a link target longer than allowed");
+      return archive::beyond_limits(concat("a link target longer than the ", limits_.link_target, " bytes allowed"));
     places_.implied_by(about.modified.tv_sec, static_cast<std::uint32_t>(about.modified.tv_nsec));
     if (only_) {
-      const auto below = path.below(only_->directory);
-      if (!below || !shows(*below)) return absl::OkStatus();
+      const auto below = only_->find(path);
+      if (!below) return absl::OkStatus();
       return below->is_root() ? set_root(about) : apply_named(about, *below, tar);
     }
     if (path.is_root()) return set_root(about);
     if (path.text().find(archive::whiteout_prefix) == std::string::npos) return apply_named(about, path, tar);
-    MORTISE_ASSIGN_OR_RETURN(const bool meant, check_parents(path.parent()));
+    MORTISE_ASSIGN_OR_RETURN(const bool meant, archive::has_meaning_below(path.parent()));
     if (!meant) return absl::OkStatus();
     const archive::whiteout mark = archive::classify_whiteout(path.name());
     switch (mark.kind) {
@@ -94,20 +94,6 @@ class merger {
         break;
     }
     return refuse("it is a whiteout of a directory's own name");
-  }
-
-  [[nodiscard]] bool shows(const archive::entry_path& path) const {
-    return path.is_root() || !only_->shows || only_->shows(path.text());
-  }
-
-  /// Whiteouts have no children: false for what is below AUFS' metadata, an error for any other.
-  static absl::StatusOr<bool> check_parents(std::string_view parent) {
-    for (const std::string_view part : split(parent, '/')) {
-      const archive::whiteout mark = archive::classify_whiteout(part);
-      if (mark.kind == archive::whiteout_kind::metadata) return false;
-      if (mark.kind != archive::whiteout_kind::none) return refuse("it is below a whiteout, which is no directory");
-    }
-    return true;
   }
 
   // --- what the tar has ----------------------------------------------------------------------------------------------
@@ -191,8 +177,7 @@ class merger {
     to.size = about.size;
     to.device = layer_;
     if (about.size > limits_.unpacked.count)
-      return error(absl::StatusCode::kResourceExhausted,
-                   concat("more than the ", limits_.unpacked.count, " bytes allowed"));
+      return archive::beyond_limits(concat("a file of more than the ", limits_.unpacked.count, " bytes allowed"));
     if (about.size == 0) return absl::OkStatus();
     MORTISE_ASSIGN_OR_RETURN(const archive::extent first, tar.data());
     if (!tar.is_sparse() && !first.bytes.empty() && first.offset == 0 && tar.data_position() % 512 == 0) {
@@ -232,16 +217,9 @@ class merger {
 
   absl::Status apply_hard_link(const archive::entry& about, const archive::entry_path& path) {
     auto target = archive::entry_path::parse(about.link_target, limits_);
-    if (target.ok() && only_) target = target_below(*target);
+    if (target.ok() && only_) target = only_->target(*target);
     absl::Status status = target.ok() ? link(path, *target) : target.status();
     return status.ok() ? status : annotate(status, concat("link to '", printable(about.link_target), '\''));
-  }
-
-  [[nodiscard]] absl::StatusOr<archive::entry_path> target_below(const archive::entry_path& target) const {
-    auto below = target.below(only_->directory);
-    if (!below) return refuse(concat("it leads out of '", only_->directory, '\''));
-    if (!shows(*below)) return refuse("it is not among the paths that are shown");
-    return *std::move(below);
   }
 
   /// To something of this layer, or else of those below, whose file then has one more name.

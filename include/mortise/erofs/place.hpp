@@ -23,8 +23,7 @@ namespace mortise::erofs {
 inline absl::Status check_size(const tree& all, const archive::limits& caps, std::uint64_t entries = 0) {
   constexpr std::uint64_t most = std::uint64_t{512} << 20;
   if (std::max<std::uint64_t>(all.size(), entries) > caps.entries)
-    return error(absl::StatusCode::kResourceExhausted,
-                 concat("more than the ", caps.entries, " entries allowed (raise archive::limits if it is trusted)"));
+    return archive::beyond_limits(concat("more than the ", caps.entries, " entries allowed"));
   if (all.weight() > most)
     return error(absl::StatusCode::kResourceExhausted,
                  concat("to index it takes more than ", most, " bytes of memory"));

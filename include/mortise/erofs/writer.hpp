@@ -80,6 +80,10 @@ class writer {
     return what.place == placement::flattened || (what.place == placement::tar && block_bits_ != 9);
   }
   [[nodiscard]] std::uint64_t blocks_of(std::uint64_t bytes) const { return (bytes + block_ - 1) >> block_bits_; }
+  /// The kernel takes no device without blocks.
+  [[nodiscard]] std::uint64_t blocks_of_device(const tar_device& what) const {
+    return std::max<std::uint64_t>(blocks_of(what.size), 1);
+  }
   /// An image with all data in it has no other devices.
   [[nodiscard]] std::span<const tar_device> slots() const {
     return block_bits_ == 9 ? devices_ : std::span<const tar_device>{};
@@ -106,7 +110,7 @@ class writer {
     std::uint64_t all = block;
     for (const tar_device& each : slots()) {
       addresses_.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(all, none)));
-      all += std::max<std::uint64_t>(blocks_of(each.size), 1);
+      all += blocks_of_device(each);
     }
     if (all >= none || at / inode_slot >= none) return too_large();
     blocks_ = static_cast<std::uint32_t>(block);
@@ -243,9 +247,8 @@ class writer {
                                                         .root = static_cast<std::uint16_t>(plans_[tree::root].slot),
                                                         .devices = static_cast<std::uint16_t>(slots().size())});
     for (std::size_t each = 0; each < slots().size(); ++each)
-      put_device(
-          bytes.subspan(super_offset + super_size + each * device_slot_size, device_slot_size), std::to_string(each),
-          static_cast<std::uint32_t>(std::max<std::uint64_t>(blocks_of(devices_[each].size), 1)), addresses_[each]);
+      put_device(bytes.subspan(super_offset + super_size + each * device_slot_size, device_slot_size),
+                 std::to_string(each), static_cast<std::uint32_t>(blocks_of_device(devices_[each])), addresses_[each]);
     MORTISE_ASSIGN_OR_RETURN(const std::string covered, covered_by_checksum(to, head));
     put(bytes, super_offset + 4, checksum(covered));
     if (::pwrite(to, head.data() + super_offset, head.size() - super_offset, super_offset) ==
