@@ -76,7 +76,7 @@ inline absl::StatusOr<bool> check_packed(const std::string& tree, const model::d
     return stop ? error(absl::StatusCode::kCancelled, "cancelled") : absl::OkStatus();
   });
   digest::verifying_reader<digest::openssl> tar(wanted, diff_id, std::nullopt, "diff ID");
-  const absl::Status status = drain(tar);
+  absl::Status status = drain(tar);
   if (absl::IsCancelled(status)) return status;
   return status.ok();
 }
