@@ -18,6 +18,7 @@
 #include <mortise/archive/isal.hpp>
 #include <mortise/archive/limits.hpp>
 #include <mortise/archive/lower.hpp>
+#include <mortise/archive/marks.hpp>
 #include <mortise/archive/meter.hpp>
 #include <mortise/archive/path_set.hpp>
 #include <mortise/archive/stage.hpp>

@@ -14,7 +14,7 @@ using mortise::archive::step_result;
 
 namespace {
 
-constexpr const char* opaque = "user.overlay.opaque";
+constexpr auto form = mortise::archive::marks::of<mortise::model::unprivileged_overlay_layers>();
 
 struct place {
   support::temporary_directory directory;
@@ -27,7 +27,7 @@ TEST_CASE("archive::cursor goes down by names and up towards others") {
   const place root;
   REQUIRE(mortise::sys::make_directories(root.directory / "a/b/c").ok());
   REQUIRE(mortise::sys::make_directories(root.directory / "a/bc").ok());
-  cursor where(root.fd.get(), opaque);
+  cursor where(root.fd.get(), form);
   CHECK(where.path() == "");
   CHECK(where.fd() == root.fd.get());
   CHECK(*where.descend("a") == step_result::entered);
@@ -49,7 +49,7 @@ TEST_CASE("archive::cursor never passes a symbolic link") {
   REQUIRE(::symlink("real", (root.directory / "soft").c_str()) == 0);
   REQUIRE(::symlink("/", (root.directory / "out").c_str()) == 0);
   REQUIRE(::mkfifo((root.directory / "pipe").c_str(), 0600) == 0);
-  cursor where(root.fd.get(), opaque);
+  cursor where(root.fd.get(), form);
   CHECK(*where.descend("soft") == step_result::not_a_directory);
   CHECK(*where.descend("out") == step_result::not_a_directory);
   CHECK(*where.descend("pipe") == step_result::not_a_directory);
@@ -62,7 +62,7 @@ TEST_CASE("archive::cursor gives a directory back the times it had, or those it 
   REQUIRE(mortise::sys::make_directories(root.directory / "a/b").ok());
   const timespec old[] = {{100, 1}, {200, 2}};
   REQUIRE(::utimensat(root.fd.get(), "a", old, 0) == 0);
-  cursor where(root.fd.get(), opaque);
+  cursor where(root.fd.get(), form);
   REQUIRE(*where.descend("a") == step_result::entered);
   where.touch();
   REQUIRE(::mkdirat(where.fd(), "new", 0755) == 0);
@@ -82,7 +82,7 @@ TEST_CASE("archive::cursor knows where lower layers do not show") {
   const place root;
   REQUIRE(mortise::sys::make_directories(root.directory / "a/b").ok());
   REQUIRE(mortise::sys::make_directories(root.directory / "c").ok());
-  cursor where(root.fd.get(), opaque);
+  cursor where(root.fd.get(), form);
   REQUIRE(where.descend("a").ok());
   CHECK_FALSE(where.hides_lower());
   CHECK(where.hide_lower().ok());

@@ -18,7 +18,8 @@ using mortise::archive::find_in_lower;
 
 namespace {
 
-constexpr const char* opaque = "user.overlay.opaque";
+constexpr const char* opaque = mortise::model::unprivileged_overlay_layers::opaque_xattr;
+constexpr auto form = mortise::archive::marks::of<mortise::model::unprivileged_overlay_layers>();
 
 /// Layers numbered from the top.
 class layers {
@@ -48,7 +49,7 @@ class layers {
 
   /// The file's content, "dir", or "nothing".
   [[nodiscard]] std::string find(const std::string& path) const {
-    const auto node = find_in_lower(raw_, path, opaque);
+    const auto node = find_in_lower(raw_, path, form);
     REQUIRE(node.ok());
     if (!*node) return "nothing";
     if (S_ISDIR((*node)->about.st_mode)) return "dir";
@@ -76,7 +77,7 @@ TEST_CASE("the topmost layer that has a path is found") {
   CHECK(stack.find("a/b") == "dir");
   CHECK(stack.find("a/nothing") == "nothing");
   CHECK(stack.find("a/nothing/more") == "nothing");
-  CHECK(find_in_lower({}, "a", opaque)->has_value() == false);
+  CHECK(find_in_lower({}, "a", form)->has_value() == false);
 }
 
 TEST_CASE("what is deleted, hidden, or behind something else is not found") {
@@ -111,7 +112,7 @@ TEST_CASE("symbolic links are found as such, and not followed") {
   stack.file(0, "real/file", "text");
   REQUIRE(::symlink("real", stack(0, "soft").c_str()) == 0);
   CHECK(stack.find("soft/file") == "nothing");
-  auto node = find_in_lower(stack.fds(), "soft", opaque);
+  auto node = find_in_lower(stack.fds(), "soft", form);
   REQUIRE(node.ok());
   entry about;
   REQUIRE(describe(**node, about).ok());
@@ -124,7 +125,7 @@ TEST_CASE("a node is described as an archive would") {
   stack.file(0, "file", "text");
   REQUIRE(::chmod(stack(0, "file").c_str(), 04711) == 0);
   REQUIRE(::setxattr(stack(0, "file").c_str(), "user.note", "n", 1, 0) == 0);
-  auto node = find_in_lower(stack.fds(), "file", opaque);
+  auto node = find_in_lower(stack.fds(), "file", form);
   REQUIRE(node.ok());
   entry about;
   REQUIRE(describe(**node, about).ok());

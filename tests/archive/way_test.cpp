@@ -12,15 +12,17 @@
 
 namespace {
 
+constexpr auto form = mortise::archive::marks::of<mortise::model::unprivileged_overlay_layers>();
+
 struct journey {
   support::temporary_directory place;
   mortise::sys::unique_fd root = *mortise::sys::open(place.path(), O_RDONLY | O_DIRECTORY);
   mortise::archive::apply_request request{.staging = root.get()};
-  mortise::archive::cursor where{root.get(), "user.overlay.opaque"};
+  mortise::archive::cursor where{root.get(), form};
   mortise::archive::attribute_writer attributes{false};
-  mortise::archive::writer output{root.get(), where, attributes};
+  mortise::archive::writer output{root.get(), form, where, attributes};
   mortise::archive::meter used{request};
-  mortise::archive::way way{request, "user.overlay.opaque", where, output, used};
+  mortise::archive::way way{request, form, where, output, used};
 };
 
 }  // namespace

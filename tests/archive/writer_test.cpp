@@ -18,13 +18,15 @@ using mortise::archive::extent;
 
 namespace {
 
+constexpr auto form = mortise::archive::marks::of<mortise::model::unprivileged_overlay_layers>();
+
 /// A writer in a directory of its own.
 struct bench {
   support::temporary_directory place;
   mortise::sys::unique_fd root = *mortise::sys::open(place.path(), O_RDONLY | O_DIRECTORY);
-  mortise::archive::cursor where{root.get(), "user.overlay.opaque"};
+  mortise::archive::cursor where{root.get(), form};
   mortise::archive::attribute_writer attributes{false};
-  mortise::archive::writer output{root.get(), where, attributes};
+  mortise::archive::writer output{root.get(), form, where, attributes};
 
   absl::Status file(const char* name, std::uint64_t size,
                     const std::vector<std::pair<std::uint64_t, std::string>>& pieces) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// One layer from its tar into a directory, in the form that overlayfs reads: OCI image-spec layer.md.
+/// One layer from its tar into a directory, in the form that overlayfs or aufs reads: OCI image-spec layer.md.
 /// Needs: libarchive.
 
 #include <fcntl.h>
@@ -18,6 +18,7 @@
 #include <mortise/archive/entry_path.hpp>
 #include <mortise/archive/extent.hpp>
 #include <mortise/archive/lower.hpp>
+#include <mortise/archive/marks.hpp>
 #include <mortise/archive/meter.hpp>
 #include <mortise/archive/path_set.hpp>
 #include <mortise/archive/tar.hpp>
@@ -36,25 +37,20 @@ namespace mortise::archive {
 
 namespace detail {
 
-/// How a layer lies on disk, as values: one compiled engine for all forms.
-struct layer_form {
-  const char* opaque_xattr;
-  bool keeps_owners;
-};
-
 /// The engine of apply(): one object for one layer.
 class applier {
  public:
-  applier(reader& tar, const apply_request& request, const layer_form& form)
+  applier(reader& tar, const apply_request& request, const marks& form, bool keeps_owners)
       : request_(request),
-        form_(form),
+        marks_(form),
+        keeps_owners_(keeps_owners),
         meter_(request),
         source_(tar, meter_),
         tar_(source_, request.limits),
-        cursor_(request.staging, form.opaque_xattr),
-        attributes_(form.keeps_owners),
-        writer_(request.staging, cursor_, attributes_),
-        way_(request, form.opaque_xattr, cursor_, writer_, meter_) {}
+        cursor_(request.staging, form),
+        attributes_(keeps_owners),
+        writer_(request.staging, form, cursor_, attributes_),
+        way_(request, form, cursor_, writer_, meter_) {}
 
   absl::StatusOr<applied> run() {
     MORTISE_RETURN_IF_ERROR(annotate(begin_root(), "unpack layer"));
@@ -112,6 +108,7 @@ class applier {
   absl::Status apply_below(const entry& about, const entry_path& path) {
     const auto below = request_.only->find(path);
     if (!below) return absl::OkStatus();
+    if (marks_.by_names()) MORTISE_RETURN_IF_ERROR(expect_no_mark(below->text()));
     return below->is_root() ? apply_root(about) : apply_named(about, *below);
   }
 
@@ -132,7 +129,7 @@ class applier {
                    "it is the device 0:0, which would delete a name of lower layers");
     MORTISE_RETURN_IF_ERROR(way_.enter(path.parent()));
     if (!copied_up_.empty()) copied_up_.erase(way_.path_of(path.name()));
-    if (device && !form_.keeps_owners) {
+    if (device && !keeps_owners_) {
       ++result_.skipped_devices;
       return absl::OkStatus();
     }
@@ -155,8 +152,9 @@ class applier {
   absl::Status apply_hard_link(const entry& about, const entry_path& path) {
     auto target = entry_path::parse(about.link_target, request_.limits);
     if (target.ok() && request_.only) target = request_.only->target(*target);
-    if (!target.ok()) return annotate(target.status(), concat("link to '", printable(about.link_target), '\''));
-    const absl::Status status = link(path, *target);
+    absl::Status status = target.status();
+    if (status.ok() && marks_.by_names()) status = expect_no_mark(target->text());
+    if (status.ok()) status = link(path, *target);
     return status.ok() ? status : annotate(status, concat("link to '", printable(about.link_target), '\''));
   }
 
@@ -179,7 +177,9 @@ class applier {
   absl::StatusOr<entry_path> copy_up(const entry_path& target) {
     MORTISE_RETURN_IF_ERROR(way_.enter(target.parent()));
     MORTISE_ASSIGN_OR_RETURN(entry_path path, entry_path::parse(way_.path_of(target.name()), request_.limits));
-    if (::faccessat(cursor_.fd(), path.name(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return path;
+    struct stat about{};
+    MORTISE_ASSIGN_OR_RETURN(const presence found, marks_.find(cursor_.fd(), path.name(), about));
+    if (found != presence::missing) return path;
     std::optional<lower_node> node;
     if (!cursor_.hides_lower()) {
       MORTISE_ASSIGN_OR_RETURN(node, way_.find_lower(path.text()));
@@ -213,8 +213,9 @@ class applier {
     MORTISE_ASSIGN_OR_RETURN(const bool shows, way_.enter_to_hide(path.parent()));
     if (!shows) return absl::OkStatus();
     struct stat about{};
-    const bool exists = ::fstatat(cursor_.fd(), name.c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0;
-    if (!exists && errno != ENOENT) return errno_error(errno, "stat");
+    MORTISE_ASSIGN_OR_RETURN(const presence found, marks_.find(cursor_.fd(), name, about));
+    if (found == presence::deleted) return absl::OkStatus();
+    const bool exists = found == presence::there;
     if (exists && (copied_up_.erase(way_.path_of(name)) || way_.take_hollow(name))) {  // there only for what is below
       MORTISE_RETURN_IF_ERROR(writer_.remove(name));
     } else if (exists && S_ISDIR(about.st_mode)) {
@@ -223,7 +224,6 @@ class applier {
     } else if (exists) {
       return absl::OkStatus();
     }
-    has_whiteouts_ = true;
     return writer_.make_whiteout(name);
   }
 
@@ -237,11 +237,12 @@ class applier {
   /// them as if they were files.
   absl::Status hide_lower() {
     MORTISE_RETURN_IF_ERROR(cursor_.hide_lower());
-    return has_whiteouts_ ? writer_.remove_whiteouts() : absl::OkStatus();
+    return writer_.remove_whiteouts();
   }
 
   const apply_request& request_;
-  layer_form form_;
+  marks marks_;
+  bool keeps_owners_;
   meter meter_;
   metered_reader source_;
   tar_reader tar_;
@@ -250,14 +251,13 @@ class applier {
   writer writer_;
   way way_;
   path_set copied_up_;  ///< files that are here only to be linked to
-  bool has_whiteouts_ = false;
   applied result_;
 };
 
 }  // namespace detail
 
-/// Unpacks one uncompressed layer tar into `request.staging`, in the form that `Format` (model::overlay_layers or
-/// model::unprivileged_overlay_layers) describes.
+/// Unpacks one uncompressed layer tar into `request.staging`, in the form that `Format` (model::overlay_layers,
+/// model::unprivileged_overlay_layers or model::aufs_layers) describes.
 /// Effects: writes inside the staging directory only, and reads `tar` to its end, past the end of the archive, so
 /// that verifying readers on the way have seen every byte when it succeeds. Layers may be unpacked by several
 /// threads at once, each into a directory of its own.
@@ -266,7 +266,7 @@ class applier {
 /// Leaves behind on failure: a half-written staging directory, for the caller to remove.
 template <class Format>
 absl::StatusOr<applied> apply(reader& tar, const apply_request& request) {
-  return detail::applier(tar, request, {Format::opaque_xattr, Format::keeps_owners}).run();
+  return detail::applier(tar, request, marks::of<Format>(), Format::keeps_owners).run();
 }
 
 }  // namespace mortise::archive

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mortise/archive/attributes.hpp>
+#include <mortise/archive/marks.hpp>
 #include <mortise/base/status.hpp>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/xattr.hpp>
@@ -31,8 +32,8 @@ enum class step_result : std::uint8_t { entered, missing, not_a_directory };
 /// for each component of where one is, whatever the number of directories in the layer.
 class cursor {
  public:
-  /// `root` stays the caller's. `opaque_xattr` hides what lower layers have in a directory.
-  cursor(int root, const char* opaque_xattr) : root_(root), opaque_xattr_(opaque_xattr) { levels_.emplace_back(); }
+  /// `root` stays the caller's.
+  cursor(int root, const marks& form) : root_(root), marks_(form) { levels_.emplace_back(); }
   cursor(const cursor&) = delete;
   cursor& operator=(const cursor&) = delete;
 
@@ -48,13 +49,13 @@ class cursor {
     return absl::OkStatus();
   }
 
-  /// Goes down to `name`, if that is a directory.
+  /// Goes down to `name`, if that is a directory; one that this layer deletes is not.
   absl::StatusOr<step_result> descend(const std::string& name) {
     level next;
     auto opened = open_directory(name, next);
     if (!opened.ok()) return opened.status();
     if (*opened != step_result::entered) return *opened;
-    next.hides_lower = hides_lower() || (any_opaque_ && is_opaque(next.fd.get()));
+    next.hides_lower = hides_lower() || (any_opaque_ && marks_.is_opaque(next.fd.get()));
     next.path_before = path_.size();
     if (!path_.empty()) path_.push_back('/');
     path_.append(name);
@@ -98,9 +99,8 @@ class cursor {
   /// Makes the directory opaque.
   absl::Status hide_lower() {
     any_opaque_ = levels_.back().hides_lower = true;
-    if (::fsetxattr(fd(), opaque_xattr_, "y", 1, 0) == 0) return absl::OkStatus();
-    return errno_error(errno, concat("set '", opaque_xattr_, "' on directory '", printable(path_), '\''),
-                       "the file system must allow such attributes, and trusted ones need CAP_SYS_ADMIN");
+    const absl::Status status = marks_.make_opaque(fd());
+    return status.ok() ? status : annotate(status, concat("hide what is below directory '", printable(path_), '\''));
   }
 
  private:
@@ -119,11 +119,6 @@ class cursor {
     return directory.starts_with(path_) && (directory.size() == path_.size() || directory[path_.size()] == '/');
   }
 
-  [[nodiscard]] bool is_opaque(int directory) const {
-    char value = 0;
-    return ::fgetxattr(directory, opaque_xattr_, &value, 1) == 1 && value == 'y';
-  }
-
   /// Opens `name` and notes what it has to be given back. Where its mode locks out its owner, it is changed until
   /// the directory is left.
   absl::StatusOr<step_result> open_directory(const std::string& name, level& into) {
@@ -133,7 +128,8 @@ class cursor {
     if (!into.fd && errno == EACCES && ::fstatat(fd(), name.c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(about.st_mode) && ::fchmodat(fd(), name.c_str(), 0700, 0) == 0)
       into.fd.reset(::openat(fd(), name.c_str(), flags));
-    if (!into.fd && errno == ENOENT) return step_result::missing;
+    if (!into.fd && errno == ENOENT)
+      return marks_.is_deleted(fd(), name) ? step_result::not_a_directory : step_result::missing;
     if (!into.fd && (errno == ENOTDIR || errno == ELOOP)) return step_result::not_a_directory;
     if (!into.fd) return errno_error(errno, concat("open directory '", printable(name), '\''), hint(errno));
     const mode_t locked = about.st_mode;
@@ -173,7 +169,7 @@ class cursor {
   }
 
   int root_;
-  const char* opaque_xattr_;
+  marks marks_;
   std::string path_;
   std::vector<level> levels_;
   bool any_opaque_ = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// Looking up what the layers below show at a path, as overlayfs would, without mounting them.
+/// Looking up what the layers below show at a path, as overlayfs or aufs would, without mounting them.
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,6 +14,7 @@
 #include <memory>
 #include <mortise/archive/entry.hpp>
 #include <mortise/archive/extent.hpp>
+#include <mortise/archive/marks.hpp>
 #include <mortise/base/status.hpp>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/xattr.hpp>
@@ -26,9 +27,6 @@
 
 namespace mortise::archive {
 
-/// How a deleted name lies in an unpacked layer: Documentation/filesystems/overlayfs.rst.
-inline bool is_whiteout(const struct stat& about) { return S_ISCHR(about.st_mode) && about.st_rdev == 0; }
-
 /// Something in a lower layer: where it lies and what it is. It is never a whiteout.
 struct lower_node {
   sys::unique_fd directory;
@@ -40,28 +38,23 @@ struct lower_node {
 /// nothing if the path does not exist, is deleted, hidden by an opaque directory, or leads through something that is
 /// not a directory. Symbolic links are not followed.
 inline absl::StatusOr<std::optional<lower_node>> find_in_lower(std::span<const int> layers, std::string_view path,
-                                                               const char* opaque_xattr) {
-  const auto is_opaque = [opaque_xattr](int directory) {
-    const auto value = sys::get_xattr(directory, opaque_xattr);
-    return value.ok() && *value == "y";
-  };
+                                                               const marks& form) {
   constexpr int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
   for (const int layer : layers) {
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd at, sys::open_at(layer, ".", flags | O_DIRECTORY));
-    bool opaque = is_opaque(at.get());
+    bool opaque = form.is_opaque(at.get());
     std::string_view rest = path;
     for (;;) {
       const std::string part(rest.substr(0, rest.find('/')));
       struct stat about{};
-      if (::fstatat(at.get(), part.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0) {
-        if (errno != ENOENT) return errno_error(errno, concat("look up '", printable(path), "' in the layers below"));
-        break;
-      }
-      if (is_whiteout(about)) return std::nullopt;
+      const auto found = form.find(at.get(), part, about);
+      if (!found.ok()) return annotate(found.status(), concat("look up '", printable(path), "' in the layers below"));
+      if (*found == presence::missing) break;
+      if (*found == presence::deleted) return std::nullopt;
       if (part.size() == rest.size()) return lower_node{std::move(at), part, about};
       if (!S_ISDIR(about.st_mode)) return std::nullopt;
       MORTISE_ASSIGN_OR_RETURN(at, sys::open_at(at.get(), part, flags | O_DIRECTORY));
-      opaque = opaque || is_opaque(at.get());
+      opaque = opaque || form.is_opaque(at.get());
       rest.remove_prefix(part.size() + 1);
     }
     if (opaque) return std::nullopt;

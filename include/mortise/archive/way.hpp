@@ -14,6 +14,7 @@
 #include <mortise/archive/entry.hpp>
 #include <mortise/archive/entry_path.hpp>
 #include <mortise/archive/lower.hpp>
+#include <mortise/archive/marks.hpp>
 #include <mortise/archive/meter.hpp>
 #include <mortise/archive/path_set.hpp>
 #include <mortise/archive/writer.hpp>
@@ -29,8 +30,8 @@ namespace mortise::archive {
 /// Moves the cursor. Everything it is given must outlive it.
 class way {
  public:
-  way(const apply_request& request, const char* opaque_xattr, cursor& where, writer& output, meter& used)
-      : request_(request), opaque_xattr_(opaque_xattr), cursor_(where), writer_(output), meter_(used) {}
+  way(const apply_request& request, const marks& form, cursor& where, writer& output, meter& used)
+      : request_(request), marks_(form), cursor_(where), writer_(output), meter_(used) {}
 
   /// Goes to a directory that something is to be put into, making what is missing of the way.
   absl::Status enter(std::string_view directory) {
@@ -56,7 +57,7 @@ class way {
     if (!lower_ && request_.lower) {
       MORTISE_ASSIGN_OR_RETURN(lower_, request_.lower());
     }
-    return find_in_lower(lower_.value_or(std::span<const int>{}), path, opaque_xattr_);
+    return find_in_lower(lower_.value_or(std::span<const int>{}), path, marks_);
   }
 
   /// Whether the lower layers have been asked for anything.
@@ -122,21 +123,23 @@ class way {
       target.remove_prefix(std::min<std::size_t>(target.size(), 3));
     }
     auto path = entry_path::parse(concat(from, '/', target, rest), request_.limits);
-    if (!path.ok()) return annotate(path.status(), "follow the lower layers' symbolic link");
+    absl::Status status = path.status();
+    if (status.ok() && marks_.by_names()) status = expect_no_mark(path->text());
+    if (!status.ok()) return annotate(status, "follow the lower layers' symbolic link");
     return path->text();
   }
 
   absl::Status expect_whiteout(const std::string& name) const {
     struct stat about{};
-    if (::fstatat(cursor_.fd(), name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0) return errno_error(errno, "stat");
-    if (is_whiteout(about)) return absl::OkStatus();
+    MORTISE_ASSIGN_OR_RETURN(const presence found, marks_.find(cursor_.fd(), name, about));
+    if (found != presence::there) return absl::OkStatus();
     return error(absl::StatusCode::kInvalidArgument,
                  concat("this layer has a ", S_ISLNK(about.st_mode) ? "symbolic link" : "file", " as its parent '",
                         printable(name), "'"));
   }
 
   const apply_request& request_;
-  const char* opaque_xattr_;
+  marks marks_;
   cursor& cursor_;
   writer& writer_;
   meter& meter_;

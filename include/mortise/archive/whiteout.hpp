@@ -50,4 +50,16 @@ inline absl::StatusOr<bool> has_meaning_below(std::string_view parents) {
   return true;
 }
 
+/// Refuses a path with a component that looks like a mark, where it is to be a name.
+inline absl::Status expect_no_mark(std::string_view path) {
+  while (!path.empty()) {
+    const std::string_view part = path.substr(0, path.find('/'));
+    if (part.starts_with(whiteout_prefix))
+      return error(absl::StatusCode::kInvalidArgument,
+                   concat("aufs takes the name '", printable(part), "' for a whiteout's"));
+    path.remove_prefix(part.size() == path.size() ? part.size() : part.size() + 1);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace mortise::archive

@@ -20,7 +20,7 @@
 #include <mortise/archive/entry.hpp>
 #include <mortise/archive/entry_path.hpp>
 #include <mortise/archive/extent.hpp>
-#include <mortise/archive/lower.hpp>
+#include <mortise/archive/marks.hpp>
 #include <mortise/base/status.hpp>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
@@ -34,8 +34,8 @@ namespace mortise::archive {
 
 class writer {
  public:
-  writer(int staging, cursor& where, attribute_writer& attributes)
-      : staging_(staging), cursor_(where), attributes_(attributes) {}
+  writer(int staging, const marks& form, cursor& where, attribute_writer& attributes)
+      : staging_(staging), marks_(form), cursor_(where), attributes_(attributes) {}
 
   /// A directory, which the cursor then is in. One that replaces something else of this layer hides what lower
   /// layers have there, as that something did.
@@ -43,7 +43,9 @@ class writer {
     cursor_.touch();
     bool made = ::mkdirat(cursor_.fd(), name.c_str(), 0700) == 0;
     if (!made && errno != EEXIST) return errno_error(errno, "make directory");
+    const bool was_deleted = made && withdraw(name);
     MORTISE_ASSIGN_OR_RETURN(step_result step, cursor_.descend(name));
+    if (was_deleted) MORTISE_RETURN_IF_ERROR(cursor_.hide_lower());
     if (step == step_result::entered) return set_directory(about, !made);
     MORTISE_RETURN_IF_ERROR(remove(name));
     if (::mkdirat(cursor_.fd(), name.c_str(), 0700) != 0) return errno_error(errno, "make directory");
@@ -106,11 +108,9 @@ class writer {
     if (!directory.ok() && errno_of(directory.status()) == ENOENT) return false;
     if (!directory.ok()) return directory.status();
     struct stat about{};
-    if (::fstatat(directory->get(), target.name(), &about, AT_SYMLINK_NOFOLLOW) != 0) {
-      if (errno == ENOENT) return false;
-      return errno_error(errno, "stat");
-    }
-    if (is_whiteout(about)) return error(absl::StatusCode::kInvalidArgument, "this layer deletes it");
+    MORTISE_ASSIGN_OR_RETURN(const presence found, marks_.find(directory->get(), target.name(), about));
+    if (found == presence::missing) return false;
+    if (found == presence::deleted) return error(absl::StatusCode::kInvalidArgument, "this layer deletes it");
     if (S_ISDIR(about.st_mode)) return error(absl::StatusCode::kInvalidArgument, "it is a directory");
     MORTISE_RETURN_IF_ERROR(
         place(name, "link", [&] { return ::linkat(directory->get(), target.name(), cursor_.fd(), name, 0) == 0; }));
@@ -119,8 +119,8 @@ class writer {
 
   absl::Status make_whiteout(const std::string& name) {
     cursor_.touch();
-    if (::mknodat(cursor_.fd(), name.c_str(), S_IFCHR, 0) == 0) return absl::OkStatus();
-    return errno_error(errno, "make whiteout", errno == EPERM ? "without privileges it needs Linux 5.8" : "");
+    has_whiteouts_ = true;
+    return marks_.make_whiteout(cursor_.fd(), name);
   }
 
   /// Whatever has the name, with all that is in it.
@@ -131,9 +131,11 @@ class writer {
 
   /// Takes the whiteouts out of the current directory and all below it.
   absl::Status remove_whiteouts() {
-    return sys::for_each_entry(cursor_.fd(), ".", [this](std::string_view entry_name, unsigned char kind) {
+    if (!has_whiteouts_) return absl::OkStatus();
+    const unsigned char mark = marks_.by_names() ? DT_REG : DT_CHR;
+    return sys::for_each_entry(cursor_.fd(), ".", [&](std::string_view entry_name, unsigned char kind) {
       const std::string name(entry_name);
-      return kind == DT_CHR || kind == DT_DIR || kind == DT_UNKNOWN ? remove_whiteouts_at(name) : absl::OkStatus();
+      return kind == mark || kind == DT_DIR || kind == DT_UNKNOWN ? remove_whiteouts_at(name) : absl::OkStatus();
     });
   }
 
@@ -141,7 +143,7 @@ class writer {
   absl::Status remove_whiteouts_at(const std::string& name) {
     struct stat about{};
     if (::fstatat(cursor_.fd(), name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0) return errno_error(errno, "stat");
-    if (is_whiteout(about)) return remove(name);
+    if (marks_.is_whiteout(name, about)) return remove(name);
     if (!S_ISDIR(about.st_mode)) return absl::OkStatus();
     MORTISE_RETURN_IF_ERROR(cursor_.descend(name));
     MORTISE_RETURN_IF_ERROR(remove_whiteouts());
@@ -152,13 +154,18 @@ class writer {
   template <class Make>
   absl::Status place(const char* name, std::string_view what, Make make, std::string_view remedy = {}) {
     cursor_.touch();
-    if (make()) return absl::OkStatus();
-    if (errno == EEXIST) {
+    bool made = make();
+    if (!made && errno == EEXIST) {
       MORTISE_RETURN_IF_ERROR(remove(name));
-      if (make()) return absl::OkStatus();
+      made = make();
     }
-    return errno_error(errno, what, errno == EPERM ? remedy : std::string_view{});
+    if (!made) return errno_error(errno, what, errno == EPERM ? remedy : std::string_view{});
+    withdraw(name);
+    return absl::OkStatus();
   }
+
+  /// What is put beside a whiteout of its name takes its place; false if there was none.
+  bool withdraw(const std::string& name) { return has_whiteouts_ && marks_.withdraw(cursor_.fd(), name); }
 
   static mode_t file_type(entry_type type) {
     if (type == entry_type::character_device) return S_IFCHR;
@@ -178,8 +185,10 @@ class writer {
   }
 
   int staging_;
+  marks marks_;
   cursor& cursor_;
   attribute_writer& attributes_;
+  bool has_whiteouts_ = false;
 };
 
 }  // namespace mortise::archive

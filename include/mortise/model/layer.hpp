@@ -31,6 +31,21 @@ struct unprivileged_overlay_layers {
   static constexpr bool keeps_owners = false;
 };
 
+/// A layer as aufs reads it, which is also how Docker's and OCI's tars spell it: a deleted NAME is an empty file
+/// ".wh.NAME", and a directory that hides its lower namesake holds a file ".wh..wh..opq" (aufs(5), OCI image-spec
+/// layer.md, "Whiteouts").
+struct aufs_layers {
+  static constexpr std::string_view name = "aufs";
+  static constexpr bool keeps_owners = true;
+  static constexpr bool marks_by_names = true;
+  static constexpr std::string_view whiteout_prefix = ".wh.";
+  static constexpr std::string_view opaque_name = ".wh..wh..opq";
+};
+
+/// A form in which names tell what is deleted, and which therefore cannot hold such names themselves.
+template <class Format>
+concept marked_by_names = requires { requires Format::marks_by_names; };
+
 /// A whole image as one layer that is never unpacked. Its directory holds `index`, an EROFS image of all layers merged
 /// (Documentation/filesystems/erofs.rst), and the uncompressed layer tars `0`, `1`, … in which the files' data lies:
 /// its extra devices, in the order of its device slots.

@@ -3,15 +3,18 @@
 /// \file
 /// What every backend does with a container's directory and with the layers that it is given.
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <mortise/base/status.hpp>
 #include <mortise/model/layer.hpp>
 #include <mortise/sys/file.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,11 +57,30 @@ constexpr bool is_overlay_xattr(std::string_view name) {
 /// Whether a layer's directory hides what lower layers have under its name.
 template <class Format>
 absl::StatusOr<bool> is_opaque(const std::string& path) {
-  char value[2];
-  const ssize_t size = ::getxattr(path.c_str(), Format::opaque_xattr, value, sizeof value);
-  if (size >= 0) return size == 1 && value[0] == 'y';
-  if (errno == ENODATA || errno == ENOTSUP || errno == ERANGE) return false;
-  return errno_error(errno, concat("get extended attribute '", Format::opaque_xattr, '\''));
+  if constexpr (model::marked_by_names<Format>) {
+    const std::string mark = concat(path, '/', Format::opaque_name);
+    if (::faccessat(AT_FDCWD, mark.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
+    if (errno == ENOENT) return false;
+    return errno_error(errno, concat("look for '", mark, '\''));
+  } else {
+    char value[2];
+    const ssize_t size = ::getxattr(path.c_str(), Format::opaque_xattr, value, sizeof value);
+    if (size >= 0) return size == 1 && value[0] == 'y';
+    if (errno == ENODATA || errno == ENOTSUP || errno == ERANGE) return false;
+    return errno_error(errno, concat("get extended attribute '", Format::opaque_xattr, '\''));
+  }
+}
+
+/// What an entry deletes by its own name, if that is a mark: empty for a mark that deletes no name (aufs(5)).
+template <class Format>
+constexpr std::optional<std::string_view> deleted_by(std::string_view entry) {
+  if constexpr (model::marked_by_names<Format>) {
+    if (entry.starts_with(Format::whiteout_prefix)) {
+      entry.remove_prefix(Format::whiteout_prefix.size());
+      return entry.starts_with(Format::whiteout_prefix) ? std::string_view{} : entry;
+    }
+  }
+  return std::nullopt;
 }
 
 /// The layers' directories that a container sees, top-most first. A directory that comes twice counts where it

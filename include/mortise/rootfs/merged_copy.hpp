@@ -165,6 +165,10 @@ class merged_copy {
 
   /// Decides what one layer's entry means, given what higher layers have said about its name.
   absl::Status merge_entry(const step& here, std::string_view entry, std::unordered_map<std::string, name>& names) {
+    if (const auto deleted = deleted_by<Format>(entry)) {
+      if (!deleted->empty()) names.try_emplace(std::string(*deleted)).first->second.is_open = false;
+      return absl::OkStatus();
+    }
     const auto [at, is_new] = names.try_emplace(std::string(entry));
     auto& [text, known] = *at;
     if (!is_new && !known.is_open) return absl::OkStatus();
