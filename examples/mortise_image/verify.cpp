@@ -53,7 +53,8 @@ absl::StatusOr<int> verify(const session& of) {
     bars.add("verify", {at, 0, all}, concat(at, " of ", all, ": ", name.substr(0, 28)));
     bars.draw();
   };
-  const auto found = store.verify<model::overlay_layers, model::unprivileged_overlay_layers, model::erofs_layers>(
+  using namespace model;
+  const auto found = store.verify<overlay_layers, unprivileged_overlay_layers, aufs_layers, erofs_layers>(
       {.repair = of.what.repair, .cancelled = &of.signals.cancelled(), .hear = hear});
   bars.say("");
   if (!found.ok()) return found.status();

@@ -35,6 +35,11 @@ absl::StatusOr<model::image> images::provide_in(model::overlay_layers /*format*/
   return parts_->store.provide<model::overlay_layers>(location, options, hear);
 }
 
+absl::StatusOr<model::image> images::provide_in(model::aufs_layers /*format*/, std::string_view location,
+                                                const image::provide_options& options, const hearer& hear) {
+  return parts_->store.provide<model::aufs_layers>(location, options, hear);
+}
+
 absl::StatusOr<model::image> images::provide_in(model::erofs_layers /*format*/, std::string_view location,
                                                 const image::provide_options& options, const hearer& hear) {
   return parts_->store.provide<model::erofs_layers>(location, options, hear);

@@ -46,6 +46,8 @@ class images {
 
   absl::StatusOr<mortise::model::image> provide_in(mortise::model::overlay_layers format, std::string_view location,
                                                    const mortise::image::provide_options& options, const hearer& hear);
+  absl::StatusOr<mortise::model::image> provide_in(mortise::model::aufs_layers format, std::string_view location,
+                                                   const mortise::image::provide_options& options, const hearer& hear);
   absl::StatusOr<mortise::model::image> provide_in(mortise::model::erofs_layers format, std::string_view location,
                                                    const mortise::image::provide_options& options, const hearer& hear);
   absl::StatusOr<mortise::model::image> provide_in(mortise::model::unprivileged_overlay_layers format,

@@ -173,7 +173,9 @@
 #include <mortise/isolate/standard_filesystems.hpp>
 #include <mortise/isolate/volumes.hpp>
 #include <mortise/launch/child.hpp>
+#include <mortise/launch/child_aufs.hpp>
 #include <mortise/launch/child_mounts.hpp>
+#include <mortise/launch/child_named.hpp>
 #include <mortise/launch/child_overlay.hpp>
 #include <mortise/launch/child_steps.hpp>
 #include <mortise/launch/clone.hpp>
@@ -199,6 +201,8 @@
 #include <mortise/model/rootfs.hpp>
 #include <mortise/model/stage.hpp>
 #include <mortise/observer.hpp>
+#include <mortise/rootfs/aufs.hpp>
+#include <mortise/rootfs/aufs_probe.hpp>
 #include <mortise/rootfs/backend.hpp>
 #include <mortise/rootfs/bind.hpp>
 #include <mortise/rootfs/copy.hpp>
@@ -212,6 +216,7 @@
 #include <mortise/rootfs/merged_copy.hpp>
 #include <mortise/rootfs/overlay.hpp>
 #include <mortise/rootfs/overlay_probe.hpp>
+#include <mortise/rootfs/stackable_layers.hpp>
 #include <mortise/rootfs/upper.hpp>
 #include <mortise/state/paths.hpp>
 #include <mortise/state/record.hpp>

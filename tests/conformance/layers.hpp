@@ -130,17 +130,32 @@ class layer_set {
         check(::mknod(name, what.mode, what.device) == 0, "make " + path);
         break;
       case kind::whiteout:
-        check(::mknod(name, S_IFCHR, makedev(0, 0)) == 0, "make whiteout " + path);
+        make_whiteout(path);
         return;
       case kind::opaque:
         check(::mkdir(name, 0755) == 0 || errno == EEXIST, "make " + path);
-        check(::setxattr(name, Format::opaque_xattr, "y", 1, 0) == 0, "make opaque " + path);
+        make_opaque(path);
         break;
     }
     if (what.owner) check(::lchown(name, *what.owner, *what.owner + 1) == 0, "change owner of " + path);
     for (const auto& [key, value] : what.xattrs)
       check(::lsetxattr(name, key.c_str(), value.data(), value.size(), 0) == 0, "set attribute " + key);
     if (what.type != kind::symlink) check(::chmod(name, what.mode & 07777) == 0, "change mode of " + path);
+  }
+
+  static void make_whiteout(const std::string& path) {
+    if constexpr (mortise::model::marked_by_names<Format>) {
+      write_file(std::string(path).insert(path.rfind('/') + 1, Format::whiteout_prefix), "", 0400);
+    } else {
+      check(::mknod(path.c_str(), S_IFCHR, makedev(0, 0)) == 0, "make whiteout " + path);
+    }
+  }
+  static void make_opaque(const std::string& path) {
+    if constexpr (mortise::model::marked_by_names<Format>) {
+      write_file(path + '/' + std::string(Format::opaque_name), "", 0400);
+    } else {
+      check(::setxattr(path.c_str(), Format::opaque_xattr, "y", 1, 0) == 0, "make opaque " + path);
+    }
   }
 
   std::string prefix_;

@@ -127,12 +127,20 @@ class scene {
   std::string problems_;
 };
 
+/// Whether a kernel may be without what a backend needs: then its cases are skipped, with the probe's reason.
+template <class Backend>
+inline constexpr bool may_be_absent = false;
+
 /// Plays a case in a child, as root or as a user without any privileges, by the backend's form of layers.
 template <class Backend>
 void play(void (*what)(scene<Backend>&)) {
   constexpr bool privileged = Backend::layer_format::keeps_owners;
   if (privileged ? support::missing_root() : support::missing_user_namespaces()) return;
   const support::temporary_directory directory;
+  if constexpr (may_be_absent<Backend>) {
+    const absl::Status found = Backend{}.probe(directory.path());
+    if (!found.ok()) return support::skip(mortise::message(found));
+  }
   support::child_options options{.deadline = std::chrono::minutes(2)};
   if (!privileged && ::geteuid() == 0) {
     options.uid = support::nobody;

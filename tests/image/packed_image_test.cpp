@@ -106,6 +106,10 @@ TEST_CASE("packed_image: another backend's form is made of the tars, without the
   CHECK(here.provide() == "");
   REQUIRE(here.image);
   CHECK(support::read_file(here.image->layers[0].directory + "/d/low") == "low");
+  auto store = *local_store::open(here.directory);
+  const auto for_aufs = store.provide<mortise::model::aufs_layers>(here.location, {});
+  REQUIRE_MESSAGE(for_aufs.ok(), message(for_aufs.status()));
+  CHECK(support::read_file(for_aufs->layers[0].directory + "/d/low") == "low");
   CHECK(here.tidy());
 }
 

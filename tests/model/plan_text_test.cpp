@@ -28,13 +28,15 @@ TEST_CASE("plan_text: the whole, stage by stage") {
   plan.add(model::stage::root, op::new_overlay{{"/b", "/a"}, "/u", "/w", "/m", root, true, true});
   plan.add(model::stage::root, op::enter_root{root, "/m"});
   plan.add(model::stage::root, op::adopt_tree{7, slot{3}});
+  plan.add(model::stage::root, op::new_aufs{{"/b", "/a"}, "/u", "/m", slot{4}});
   plan.add(model::stage::root, op::attach_on_host{slot{3}, "/h"});
   plan.add(model::stage::host, op::clone_tree{"/x", slot{2}, true, model::mount_flag::read_only});
   CHECK(model::to_text(plan) ==
         "clone flags 0x20000\nhost\n  share '/x' recursively ro -> #2\nroot\n  mount overlay of 2 layers userxattr "
         "volatile -> #1\n"
         "      lower /b\n      lower /a\n      upper /u\n      work  /w\n  enter root '/m' <- #1\n"
-        "  take tree 7 -> #3\n  attach at '/h' <- #3\n");
+        "  take tree 7 -> #3\n  mount aufs of 2 layers -> #4\n      lower /b\n      lower /a\n      upper /u\n  attach "
+        "at '/h' <- #3\n");
 }
 
 TEST_CASE("plan: what is kept goes with it") {

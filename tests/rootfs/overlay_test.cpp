@@ -131,6 +131,12 @@ void stacks_as_many_as_the_kernel(scene<Backend>& s) {
   s.expect_tree({"top: 499"});
 }
 
+template <class Backend>
+void shows_no_mark_of_an_only_layer(scene<Backend>& s) {
+  s.layer({conformance::file("a"), conformance::whiteout("gone"), conformance::whiteout("d/gone")});
+  s.expect_tree({"a: ", "d/"});
+}
+
 }  // namespace
 
 namespace conformance {
@@ -147,4 +153,9 @@ TEST_CASE_TEMPLATE("overlay", Backend, overlay, unprivileged_overlay) {
   SUBCASE("plans two operations") { play<Backend>(plans_two_operations); }
   SUBCASE("merges the lowest of too many layers") { play<Backend>(merges_the_lowest_of_too_many_layers); }
   SUBCASE("stacks as many as the kernel") { play<Backend>(stacks_as_many_as_the_kernel); }
+}
+
+TEST_CASE_TEMPLATE("overlay: an only layer shows none of its whiteouts", Backend, overlay,
+                   mortise::rootfs::read_only_overlay, mortise::rootfs::unprivileged_read_only_overlay) {
+  play<Backend>(shows_no_mark_of_an_only_layer);
 }

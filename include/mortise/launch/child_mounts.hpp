@@ -15,7 +15,7 @@
 #include <charconv>
 #include <climits>
 #include <cstring>
-#include <mortise/launch/child_overlay.hpp>
+#include <mortise/launch/child_aufs.hpp>
 #include <mortise/launch/report.hpp>
 #include <mortise/model/plan.hpp>
 #include <mortise/sys/call.hpp>
@@ -27,11 +27,11 @@
 
 namespace mortise::launch {
 
-class child_mounts : public child_overlay {
+class child_mounts : public child_aufs {
  public:
-  child_mounts(std::span<int> slots, report& to) : child_overlay(slots, to) {}
+  child_mounts(std::span<int> slots, report& to) : child_aufs(slots, to) {}
 
-  using child_overlay::run;
+  using child_aufs::run;
 
   long run(const model::op::make_private&) {
     return step("mount", sys::call(SYS_mount, nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));

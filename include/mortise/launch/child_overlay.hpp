@@ -12,7 +12,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstring>
-#include <mortise/launch/child_steps.hpp>
+#include <mortise/launch/child_named.hpp>
 #include <mortise/model/plan.hpp>
 #include <mortise/sys/call.hpp>
 #include <mortise/sys/fd.hpp>
@@ -25,9 +25,9 @@ namespace mortise::launch {
 
 /// A ladder, from the newest rung down; each takes as many layers as the kernel stacks, with paths of any length,
 /// because each names a directory by the number of a descriptor.
-class child_overlay : public child_steps {
+class child_overlay : public child_named {
  public:
-  using child_steps::child_steps;
+  using child_named::child_named;
 
   /// By descriptors (Linux 6.13), else by names appended one by one (6.8), else by mount(2) with all in one page.
   long run(const model::op::new_overlay& o) {
@@ -44,13 +44,6 @@ class child_overlay : public child_steps {
   static constexpr long unsupported = LONG_MIN;
   /// Before Linux 6.5 the options are not overlayfs' own yet: any text is taken, and refused when it is too late.
   static constexpr long unsupported_at_all = LONG_MIN + 1;
-  static constexpr std::string_view descriptors_of_process = "/proc/self/fd/";
-
-  long open_directory(const std::string& path) {
-    const long opened = sys::call(SYS_openat, AT_FDCWD, path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-    if (opened == -EMFILE) return refuse("open layer", EMFILE, "each layer takes a descriptor: raise RLIMIT_NOFILE");
-    return opened;
-  }
 
   // --- fsopen(2) -----------------------------------------------------------------------------------------------------
 
@@ -98,45 +91,20 @@ class child_overlay : public child_steps {
 
   // --- mount(2) ------------------------------------------------------------------------------------------------------
 
-  /// The options of mount(2), at most a page less its end.
-  struct page {
-    char text[4096];
-    std::size_t length = 0;
-
-    bool add(std::string_view more) {
-      if (length + more.size() >= sizeof text) return false;
-      std::memcpy(text + length, more.data(), more.size());
-      length += more.size();
-      text[length] = 0;
-      return true;
-    }
-    bool add(long number) {
-      char digits[24];
-      return add(
-          {digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, number).ptr - digits)});
-    }
-  };
-
-  /// From /proc/self/fd a descriptor's number is a name: so five hundred layers fit into the page. They stay open until
-  /// exec, for the kernel looks the names up in mount(2).
+  /// All layers' descriptors are open at once.
   long mount_by_page(const model::op::new_overlay& o) {
-    page options;
+    option_page options;
     const long filled = fill(o, options);
     if (filled < 0) return filled;
-    const long moved = step("chdir /proc/self/fd", sys::call(SYS_chdir, descriptors_of_process.data()));
+    const long moved = enter_descriptors();
     if (moved < 0) return moved;
-    const char* const where = o.mount_point.c_str();
     const unsigned long flags = o.upper.empty() ? MS_RDONLY : 0;
-    const long mounted = step("mount", sys::call(SYS_mount, "overlay", where, "overlay", flags, options.text));
-    if (mounted < 0) return mounted;
-    const long tree = step("open_tree", sys::raw_clone_tree(AT_FDCWD, where, false));
-    if (tree < 0) return tree;
-    set(o.to, tree);
-    const long done = step("umount", sys::call(SYS_umount2, where, MNT_DETACH));
-    return done < 0 ? done : step("chdir", sys::call(SYS_chdir, "/"));
+    const long mounted =
+        step("mount", sys::call(SYS_mount, "overlay", o.mount_point.c_str(), "overlay", flags, options.text()));
+    return mounted < 0 ? mounted : take(o.mount_point, o.to);
   }
 
-  long fill(const model::op::new_overlay& o, page& options) {
+  long fill(const model::op::new_overlay& o, option_page& options) {
     const auto add = [&](std::string_view before, const std::string& path) -> long {
       const long directory = open_directory(path);
       if (directory < 0) return directory;

@@ -94,6 +94,14 @@ struct new_overlay {
   bool user_xattrs = false;  ///< `userxattr`: overlay attributes in the user namespace of names
   bool is_volatile = true;   ///< `volatile`: no sync of the upper file system, for a root that is thrown away
 };
+/// A new aufs, detached: aufs(5). Directories are absolute host paths, the lower ones top-most first. Without `upper`
+/// it is read-only. `mount_point` is an empty host directory, used for a moment.
+struct new_aufs {
+  std::vector<std::string> lower;
+  std::string upper;
+  std::string mount_point;
+  slot to;
+};
 /// Attaches a detached tree. Links in `target` are refused, or followed within the base where allowed.
 struct attach {
   slot from;
@@ -187,8 +195,8 @@ struct execute {
 
 using operation =
     std::variant<op::record_self, op::map_identity, op::join_cgroup, op::new_session, op::set_hostname, op::loopback_up,
-                 op::make_private, op::clone_tree, op::adopt_tree, op::new_filesystem, op::new_overlay, op::attach,
-                 op::attach_on_host, op::enter_root, op::make_node, op::make_symlink, op::make_directory,
+                 op::make_private, op::clone_tree, op::adopt_tree, op::new_filesystem, op::new_overlay, op::new_aufs,
+                 op::attach, op::attach_on_host, op::enter_root, op::make_node, op::make_symlink, op::make_directory,
                  op::imitate_directory, op::mask, op::make_read_only, op::seal_root, op::set_limit,
                  op::change_directory, op::keep_bounding, op::become, op::set_capabilities, op::forbid_new_privileges,
                  op::redirect, op::execute>;

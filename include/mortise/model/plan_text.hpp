@@ -51,6 +51,7 @@ struct summary {
   std::string operator()(const op::new_overlay& o) const {
     return concat("mount overlay of ", o.lower.size(), " layers");
   }
+  std::string operator()(const op::new_aufs& o) const { return concat("mount aufs of ", o.lower.size(), " layers"); }
   std::string operator()(const op::attach& o) const {
     return concat("attach to '", printable(place_text(o.target)), '\'');
   }
@@ -108,6 +109,12 @@ struct details {
     for (const auto& lower : o.lower) append(out, "\n      lower ", lower);
     if (!o.upper.empty()) append(out, "\n      upper ", o.upper, "\n      work  ", o.work);
     return concat(o.user_xattrs ? " userxattr" : "", o.is_volatile ? " volatile" : "", " -> ", slot_text(o.to), out);
+  }
+  std::string operator()(const op::new_aufs& o) const {
+    std::string out;
+    for (const auto& lower : o.lower) append(out, "\n      lower ", lower);
+    if (!o.upper.empty()) append(out, "\n      upper ", o.upper);
+    return concat(" -> ", slot_text(o.to), out);
   }
   std::string operator()(const op::attach& o) const { return concat(" <- ", slot_text(o.from)); }
   std::string operator()(const op::enter_root& o) const { return concat(" <- ", slot_text(o.from)); }

@@ -12,8 +12,8 @@
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/backend.hpp>
 #include <mortise/rootfs/directory.hpp>
-#include <mortise/rootfs/merged_copy.hpp>
 #include <mortise/rootfs/overlay_probe.hpp>
+#include <mortise/rootfs/stackable_layers.hpp>
 #include <mortise/rootfs/upper.hpp>
 #include <mortise/sys/fd.hpp>
 #include <string>
@@ -30,7 +30,7 @@ namespace mortise::rootfs {
 /// copied into one.
 /// Fails with: what copying fails with, for so many layers; the kernel's refusals of a file system (another overlay as
 /// a layer of a layer, no whiteouts) come from the launch, in the kernel's words, or before from `probe`. Leaves
-/// behind: `root`, the mount point, and `upper`, `work`, `bounded` and `merged` where they are needed, in the
+/// behind: `root`, the mount point, and `upper`, `work`, `bounded`, `merged` and `empty` where they are needed, in the
 /// container's directory, until `destroy`; no mount outside the child's namespace.
 template <class Format, access Access = access::read_write>
 struct basic_overlay {
@@ -66,14 +66,13 @@ struct basic_overlay {
     MORTISE_ASSIGN_OR_RETURN(auto lower, lower_directories(what));
     const std::string root = what.directory + "/root";
     MORTISE_RETURN_IF_ERROR(make_directory(root));
-    const model::slot tree = plan.new_slot();
-    if (lower.size() == 1) {  // the kernel stacks two at least
-      // Not at stage::host, where mounts may still be shared with the host, and the clone with them.
-      plan.add(model::stage::root, model::op::clone_tree{lower.front(), tree, true, model::mount_flag::read_only});
-    } else {
-      plan.add(model::stage::root,
-               model::op::new_overlay{std::move(lower), {}, {}, root, tree, !Format::keeps_owners, false});
+    if (lower.size() == 1) {  // the kernel stacks two at least; a mere clone would show the layer's whiteouts
+      lower.push_back(what.directory + "/empty");
+      MORTISE_RETURN_IF_ERROR(make_directory(lower.back()));
     }
+    const model::slot tree = plan.new_slot();
+    plan.add(model::stage::root,
+             model::op::new_overlay{std::move(lower), {}, {}, root, tree, !Format::keeps_owners, false});
     return tree;
   }
 
@@ -85,17 +84,9 @@ struct basic_overlay {
   }
 
  private:
-  /// Top-most first, as many as the kernel stacks.
-  [[nodiscard]] static absl::StatusOr<std::vector<std::string>> lower_directories(const request& what) {
-    MORTISE_ASSIGN_OR_RETURN(auto lower, visible_layers<Format>(what.layers));
-    if (lower.size() <= most_layers) return lower;
-    // What the lowest delete shows nowhere, and what they hide they hide from each other.
-    const std::vector<std::string> lowest(lower.begin() + (most_layers - 1), lower.end());
-    lower.resize(most_layers - 1);
-    lower.push_back(what.directory + "/merged");
-    MORTISE_RETURN_IF_ERROR(make_directory(lower.back()));
-    MORTISE_RETURN_IF_ERROR(annotate(merged_copy<Format>::run(lowest, lower.back()),
-                                     concat("provision overlay: merge the lowest ", lowest.size(), " layers")));
+  static absl::StatusOr<std::vector<std::string>> lower_directories(const request& what) {
+    auto lower = stackable_layers<Format>(what, most_layers);
+    if (!lower.ok()) return annotate(lower.status(), "provision overlay");
     return lower;
   }
 };
