@@ -22,6 +22,7 @@
 #include <mortise/launch/clone.hpp>
 #include <mortise/launch/launcher.hpp>
 #include <mortise/launch/program.hpp>
+#include <mortise/launch/written.hpp>
 #include <mortise/model/exit_status.hpp>
 #include <mortise/model/image.hpp>
 #include <mortise/model/layer.hpp>
@@ -125,6 +126,11 @@ class basic_container {
     return annotated(parts_->process->wait(deadline));
   }
 
+  /// What it has written into its root; launch::written says how that is counted.
+  [[nodiscard]] absl::StatusOr<sys::disk_use> disk_use() const {
+    return annotated(launch::written(parts_->root, *parts_->process));
+  }
+
   /// Sends a signal to the first process; success if it has ended.
   absl::Status kill(int signal) { return annotate(parts_->process->kill(signal), what()); }
 
@@ -138,7 +144,8 @@ class basic_container {
   explicit basic_container(std::unique_ptr<parts> from) : parts_(std::move(from)) {}
 
   [[nodiscard]] std::string what() const { return concat("container '", id().text(), '\''); }
-  absl::StatusOr<model::exit_status> annotated(absl::StatusOr<model::exit_status> result) const {
+  template <class Result>
+  absl::StatusOr<Result> annotated(absl::StatusOr<Result> result) const {
     if (result.ok()) return result;
     return annotate(result.status(), what());
   }
@@ -206,14 +213,12 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
   absl::Status provision(model::plan& plan, bytes writable) {
     MORTISE_ASSIGN_OR_RETURN(record, state::record::create(host->state, id, Rootfs::name, directory));
     return during(step::provision, [&]() -> absl::Status {
-      if (writable.count != 0 && !rootfs::limits_writes<Rootfs>) {
-        return error(absl::StatusCode::kInvalidArgument,
-                     concat("limit what may be written: backend '", Rootfs::name, "' cannot"));
-      }
+      MORTISE_RETURN_IF_ERROR(rootfs::check_bound<Rootfs>(writable));
       if (::mkdir(directory.c_str(), 0700) != 0) return errno_error(errno, concat("make directory '", directory, '\''));
       if (image.held) MORTISE_RETURN_IF_ERROR(image.held->keep_while(directory));
       MORTISE_RETURN_IF_ERROR(show_volumes(plan));
-      return host->rootfs.provision({image.layers, directory, writable}, plan).status();
+      MORTISE_ASSIGN_OR_RETURN(root, host->rootfs.provision({image.layers, directory, writable}, plan));
+      return absl::OkStatus();
     });
   }
 
@@ -286,6 +291,7 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
   std::vector<volume> volumes;
   std::string directory;  ///< a name never used before: of two programs' containers both may be called "build"
   std::optional<state::record> record;
+  model::rootfs root;
   composition isolators;
   launch::streams streams;
   std::optional<launch::process> process;

@@ -183,6 +183,7 @@
 #include <mortise/launch/process.hpp>
 #include <mortise/launch/program.hpp>
 #include <mortise/launch/report.hpp>
+#include <mortise/launch/written.hpp>
 #include <mortise/model/ac_name.hpp>
 #include <mortise/model/capability.hpp>
 #include <mortise/model/descriptor.hpp>
@@ -216,6 +217,7 @@
 #include <mortise/rootfs/merged_copy.hpp>
 #include <mortise/rootfs/overlay.hpp>
 #include <mortise/rootfs/overlay_probe.hpp>
+#include <mortise/rootfs/project_bound.hpp>
 #include <mortise/rootfs/stackable_layers.hpp>
 #include <mortise/rootfs/upper.hpp>
 #include <mortise/state/paths.hpp>
@@ -225,6 +227,7 @@
 #include <mortise/sys/cgroupfs.hpp>
 #include <mortise/sys/compat.hpp>
 #include <mortise/sys/credentials.hpp>
+#include <mortise/sys/disk_use.hpp>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
 #include <mortise/sys/loop.hpp>

@@ -126,7 +126,12 @@ void bounds_what_is_written(scene<Backend>& s) {
     s.layer({directory(".", 0751), file("a", "1"), file("d/b", std::string(100'000, 'b'))});
     s.bound({1 << 20});
     const std::string box = s.new_box();
-    const auto seen = s.enter(s.provision(box), [] {
+    mortise::model::plan plan;
+    const auto made = s.try_provision(box, plan);
+    // Some need project quotas for it: rootfs/project_bound_test.cpp.
+    if (mortise::message(made.status()).find("needs project quotas") != std::string_view::npos) return s.destroy(box);
+    check(made.ok(), "provision");
+    const auto seen = s.enter(plan, [] {
       write_file("/small", std::string(300'000, 's'));
       check(::chmod("/d/b", 0600) == 0, "change a file of the image");
       const int fd = ::open("/large", O_WRONLY | O_CREAT, 0600);

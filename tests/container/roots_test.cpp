@@ -87,6 +87,32 @@ TEST_CASE("container: what it may write is bounded, where its backend can bound 
         std::string::npos);
 }
 
+TEST_CASE("container: what it has written is counted, bounded or not") {
+  if (support::missing_root() || support::missing_program("busybox")) return;
+  const boxes::scene place;
+  auto host = open_host<plain_box>(place);
+  for (const bool bounded : {false, true}) {
+    plain_box::launch_options options;
+    options.image = place.image();
+    options.args = {"/bin/sh", "-c", "dd if=/dev/zero of=/big bs=64k count=8 2>/dev/null; echo done; exec sleep 1000"};
+    options.stdio[1] = mortise::launch::stream::pipe();
+    if (bounded) options.writable = mortise::bytes{1 << 20};
+    auto box = host.launch(options);
+    REQUIRE_MESSAGE(box.ok(), mortise::message(box.status()));
+    const auto output = box->take_stream(1);
+    std::byte said[16];
+    REQUIRE(*mortise::sys::read_some(output.get(), said) == 5);
+    const auto data = mortise::sys::open(place.host_options().directory, O_RDONLY | O_DIRECTORY);
+    REQUIRE(::syncfs(data->get()) == 0);  // blocks are counted once they are allocated
+    const auto use = box->disk_use();
+    REQUIRE_MESSAGE(use.ok(), mortise::message(use.status()));
+    CHECK(use->used.count >= 512 << 10);
+    CHECK(use->used.count < 1 << 20);
+    CHECK(use->inodes >= 3);
+    REQUIRE(box->destroy().ok());
+  }
+}
+
 TEST_CASE("container: a backend that is chosen when the host is opened") {
   if (support::missing_root() || support::missing_program("busybox")) return;
   const boxes::scene place;

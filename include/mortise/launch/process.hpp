@@ -29,6 +29,11 @@ class process {
   /// Readable once the process has ended: for poll(2) loops.
   [[nodiscard]] int pidfd() const { return pidfd_.get(); }
 
+  /// Whether it has ended; only then may its number become another process'.
+  [[nodiscard]] bool has_ended() const {
+    return status_ || sys::wait_for_end(pidfd_.get(), std::chrono::steady_clock::now()).ok();
+  }
+
   /// How it ended, waiting for that until `until`. Fails with DEADLINE_EXCEEDED; may be called again, also
   /// after success.
   absl::StatusOr<model::exit_status> wait(deadline until = {}) {

@@ -11,6 +11,8 @@ namespace mortise::model {
 struct rootfs {
   /// Host directories that hold what the container writes, for accounting; none if the root is read-only.
   std::vector<std::string> writable;
+  /// They lie in a file system that only the container sees, and that holds nothing else.
+  bool is_private = false;
 };
 
 }  // namespace mortise::model

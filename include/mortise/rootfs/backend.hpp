@@ -71,6 +71,14 @@ concept shows = backend<Backend> && requires(const Backend& policy, const reques
 template <class Backend>
 concept limits_writes = backend<Backend> && Backend::limits_writes;
 
+/// Refuses a bound that a backend would not hold.
+template <backend Backend>
+absl::Status check_bound(bytes writable) {
+  if (writable.count == 0 || limits_writes<Backend>) return absl::OkStatus();
+  return error(absl::StatusCode::kInvalidArgument,
+               concat("limit what may be written: backend '", Backend::name, "' cannot"));
+}
+
 /// Calls `use` with the std::type_identity of the form in which the backend reads layers. One that reads
 /// model::one_of_layers has a member of this name, which says which one it has chosen.
 template <backend Backend, class Use>

@@ -54,12 +54,8 @@ class first_supported {
   absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
     absl::StatusOr<model::rootfs> out = not_open();
     visit([&]<class Backend>(const Backend& policy) {
-      if (what.writable.count != 0 && !rootfs::limits_writes<Backend>) {
-        out = error(absl::StatusCode::kInvalidArgument,
-                    concat("limit what may be written: backend '", Backend::name, "' cannot"));
-      } else {
-        out = policy.provision(what, plan);
-      }
+      const absl::Status bound = check_bound<Backend>(what.writable);
+      out = bound.ok() ? policy.provision(what, plan) : bound;
     });
     return out;
   }

@@ -4,10 +4,8 @@
 /// The writable part of an overlay: directories of the container's own, bounded by a quota or in a tmpfs where that is
 /// asked.
 
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <cstdint>
 #include <mortise/base/status.hpp>
 #include <mortise/base/units.hpp>
 #include <mortise/model/plan.hpp>
@@ -15,8 +13,7 @@
 #include <mortise/rootfs/backend.hpp>
 #include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>
-#include <mortise/sys/fd.hpp>
-#include <mortise/sys/project_quota.hpp>
+#include <mortise/rootfs/project_bound.hpp>
 #include <string>
 #include <string_view>
 
@@ -26,21 +23,10 @@ namespace mortise::rootfs {
 struct upper_directories {
   std::string upper;
   std::string work;
+  bool is_private = false;  ///< in a tmpfs of the child's
 };
 
 namespace detail {
-
-/// Makes both part of a project of their own: of one, or the kernel would not rename between them. False where the file
-/// system has no project quotas, or they are not the caller's to set.
-inline absl::StatusOr<bool> bound_by_project(const upper_directories& what, bytes most) {
-  MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd upper, sys::open(what.upper, O_RDONLY | O_DIRECTORY));
-  MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd work, sys::open(what.work, O_RDONLY | O_DIRECTORY));
-  const auto project = sys::new_project(upper.get(), most);
-  if (!project.ok()) return false;
-  const bool set = sys::set_project(upper.get(), *project).ok() && sys::set_project(work.get(), *project).ok();
-  if (!set) (void)sys::limit_project(upper.get(), *project, {});
-  return set;
-}
 
 /// Makes both in a tmpfs of the child's, the upper one with the attributes of that which `like` is.
 inline absl::StatusOr<upper_directories> bound_by_tmpfs(const request& what, const std::string& like,
@@ -54,7 +40,7 @@ inline absl::StatusOr<upper_directories> bound_by_tmpfs(const request& what, con
   plan.add(model::stage::root, model::op::attach_on_host{memory, bounded});
   plan.add(model::stage::root, model::op::imitate_directory{like, {memory, "upper"}});
   plan.add(model::stage::root, model::op::make_directory{{memory, "work"}, 0700});
-  return upper_directories{bounded + "/upper", bounded + "/work"};
+  return upper_directories{bounded + "/upper", bounded + "/work", true};
 }
 
 }  // namespace detail
@@ -68,29 +54,18 @@ template <class Format>
 absl::StatusOr<upper_directories> make_upper(const request& what, int top, model::plan& plan) {
   upper_directories out{what.directory + "/upper", what.directory + "/work"};
   for (const auto& each : {out.upper, out.work}) MORTISE_RETURN_IF_ERROR(make_directory(each));
-  bool held = false;
-  if (what.writable.count != 0) {
-    MORTISE_ASSIGN_OR_RETURN(held, detail::bound_by_project(out, what.writable));
-  }
+  const bool held = what.writable.count != 0 && bound_by_project({out.upper, out.work}, what.writable).ok();
   MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top, out.upper));
   if (what.writable.count == 0 || held) return out;
   return detail::bound_by_tmpfs(what, out.upper, plan);
 }
 
-/// For accounting. What lies in a tmpfs of the child's cannot be seen from outside.
+/// For accounting.
 inline model::rootfs writable_root(const upper_directories& of) {
-  return {{of.upper, of.work}};  // a copy-up is written in `work` and then renamed
+  return {{of.upper, of.work}, of.is_private};  // a copy-up is written in `work` and then renamed
 }
 
 namespace detail {
-
-/// The bound goes with the container: the directory itself says by which project it is held.
-inline void lift_bound(const std::string& directory) {
-  const auto upper = sys::open(directory + "/upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  if (!upper.ok()) return;
-  if (const std::uint32_t project = sys::project_of(upper->get()); project != 0)
-    (void)sys::limit_project(upper->get(), project, {});
-}
 
 /// What the kernel leaves in the work directory of a volatile overlay, by name: each of these has mode 0, and to list
 /// them costs more than all else that there is to remove. What is not so is left to whoever lists.
@@ -105,7 +80,7 @@ inline void remove_work_of_volatile(const std::string& directory) {
 
 /// What `destroy` of a backend with these directories does: false if there was nothing.
 inline absl::StatusOr<bool> destroy_upper(const std::string& directory) {
-  detail::lift_bound(directory);
+  lift_bound(directory + "/upper");
   detail::remove_work_of_volatile(directory);
   return destroy_directory(directory);
 }

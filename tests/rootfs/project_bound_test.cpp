@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <mortise/rootfs/project_bound.hpp>
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <mortise/rootfs/copy.hpp>
+#include <string>
+#include <support/fork.hpp>
+#include <support/quota_disk.hpp>
+#include <support/temporary.hpp>
+
+using namespace mortise;
+
+namespace {
+
+/// What a user without privileges is told who writes so much into a new file.
+std::string write_as_user(const std::string& path, std::size_t size) {
+  return support::in_child({.uid = support::nobody},
+                           [&]() -> std::string {
+                             const auto file = sys::open(path, O_WRONLY | O_CREAT, 0600);
+                             if (!file.ok()) return std::string(message(file.status()));
+                             const int problem = errno_of(sys::write_all(file->get(), std::string(size, 'x')));
+                             return problem == EDQUOT || problem == ENOSPC ? "full" : errno_text(problem);
+                           })
+      .text;
+}
+
+}  // namespace
+
+TEST_CASE("project_bound: directories are bounded together, and one may grow by so much more") {
+  const auto disk = support::quota_disk::make();
+  if (!disk) return;
+  const std::string one = *disk / "d/one";
+  const std::string other = *disk / "d/other";
+  for (const auto& each : {one, other}) {
+    REQUIRE(::mkdir(each.c_str(), 0700) == 0);
+    REQUIRE(::chmod(each.c_str(), 0777) == 0);
+  }
+  REQUIRE(rootfs::bound_by_project({one, other}, {1 << 20}).ok());
+  CHECK(write_as_user(one + "/a", 700'000) == "Success");
+  CHECK(write_as_user(other + "/b", 700'000) == "full");
+  REQUIRE(rootfs::bound_growth(one, {1 << 20}).ok());
+  CHECK(write_as_user(other + "/c", 900'000) == "Success");
+  CHECK(write_as_user(other + "/d", 900'000) == "full");
+  rootfs::lift_bound(one);
+  CHECK(write_as_user(other + "/e", 2'000'000) == "Success");
+}
+
+TEST_CASE("project_bound: a copied root may grow by its bound, whatever it holds already") {
+  const auto disk = support::quota_disk::make();
+  if (!disk) return;
+  const std::string layer = *disk / "d/layer";
+  const std::string box = *disk / "d/box";
+  for (const auto& each : {layer, box}) REQUIRE(::mkdir(each.c_str(), 0755) == 0);
+  REQUIRE(::mkdir((layer + "/tmp").c_str(), 0700) == 0);
+  REQUIRE(::chmod((layer + "/tmp").c_str(), 01777) == 0);
+  REQUIRE(sys::write_all(sys::open(layer + "/big", O_WRONLY | O_CREAT, 0600)->get(), std::string(5 << 20, 'x')).ok());
+  const model::layers layers = {{std::nullopt, layer}};
+  model::plan plan;
+  const auto made = rootfs::copy().provision({layers, box, {1 << 20}}, plan);
+  REQUIRE_MESSAGE(made.ok(), std::string(message(made.status())));
+  CHECK(write_as_user(box + "/root/tmp/a", 500'000) == "Success");
+  CHECK(write_as_user(box + "/root/tmp/b", 900'000) == "full");
+  CHECK(*rootfs::copy().destroy(box));
+}
+
+TEST_CASE("project_bound: where there are no project quotas a copy says what to do") {
+  const support::temporary_directory place;
+  CHECK_FALSE(rootfs::bound_by_project({place.path()}, {1 << 20}).ok());
+  CHECK_FALSE(rootfs::bound_growth(place.path(), {1 << 20}).ok());
+  rootfs::lift_bound(place.path());
+  REQUIRE(::mkdir((place / "layer").c_str(), 0700) == 0);
+  const model::layers layers = {{std::nullopt, place / "layer"}};
+  model::plan plan;
+  const auto made = rootfs::unprivileged_copy().provision({layers, place.path(), {1 << 20}}, plan);
+  CHECK(made.status().code() == absl::StatusCode::kFailedPrecondition);
+  CHECK(message(made.status()).find("mount the file system with prjquota, or use the overlay backend") !=
+        std::string_view::npos);
+}
