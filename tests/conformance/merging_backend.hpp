@@ -4,6 +4,7 @@
 /// What holds for every rootfs backend that merges layers into a writable root, besides rootfs_backend.hpp:
 /// `TEST_CASE_TEMPLATE_INVOKE(merging_backend_suite, mortise::rootfs::overlay, ...);`
 
+#include <algorithm>
 #include <conformance/rootfs_backend.hpp>
 #include <conformance/scene.hpp>
 #include <string>
@@ -119,6 +120,42 @@ void moves_across_layers(scene<Backend>& s) {
                 "the tree");
 }
 
+/// A directory of the image moves with all it holds, or not at all, and says so as one that crosses file systems does
+/// (then mv(1) copies it). One that the container has made always moves.
+template <class Backend>
+void moves_directories(scene<Backend>& s) {
+  s.layer({file("low/deep/file", "1"), file("low/gone", "1")});
+  s.layer({file("low/high", "2"), whiteout("low/gone")});
+  if (s.is_read_only()) return;
+  const auto moved = s.enter(s.provision(s.new_box()), [] {
+    const bool crosses = ::rename("/low", "/moved") != 0 && errno == EXDEV;
+    check(::mkdir("/made", 0755) == 0, "make a directory");
+    write_file("/made/file", "3");
+    check(::rename("/made", "/made-and-moved") == 0, "move it");
+    return (crosses ? "low\n" : "moved\n") + tree_text("/");
+  });
+  const std::string where = moved.text.substr(0, moved.text.find('\n'));
+  s.expect(where == "low" || where == "moved", "it moves, or is EXDEV");
+  s.expect_same(moved.text.substr(std::min(moved.text.size(), where.size() + 1)),
+                text_of({where + '/', where + "/deep/", where + "/deep/file: 1", where + "/high: 2", "made-and-moved/",
+                         "made-and-moved/file: 3"}),
+                "the tree");
+}
+
+/// Names of one file are one file where the layer is that has them.
+template <class Backend>
+void counts_links(scene<Backend>& s) {
+  s.layer({file("a", "1"), hard_link("b", "a"), hard_link("d/c", "a")});
+  s.layer({whiteout("b"), file("new", "2"), hard_link("d/newer", "new")});
+  const auto seen = s.enter(s.provision(s.new_box()), [] {
+    struct stat one{}, other{};
+    check(::stat("/new", &one) == 0 && ::stat("/d/newer", &other) == 0, "stat");
+    return one.st_nlink == 2 && other.st_nlink == 2 && one.st_ino == other.st_ino;
+  });
+  s.expect(seen.ok(), "two names of one file in the upper layer");
+  s.expect_tree({"a: 1", "d/", "d/c: 1", "d/newer: 2", "new: 2"});
+}
+
 /// A container that reaches its bound sees its disk full, and no other one does.
 template <class Backend>
 void bounds_what_is_written(scene<Backend>& s) {
@@ -151,18 +188,18 @@ void bounds_what_is_written(scene<Backend>& s) {
   }
 }
 
-/// Layers enough, with paths long enough, to go past a page of mount options.
+/// Layers enough, with paths long enough, to go past a page of mount options, and as many as the kernel stacks.
 template <class Backend>
 void stacks_many_layers(scene<Backend>& s) {
   std::vector<std::string> lines = {"top: "};
   s.use_long_paths(200);
-  for (int number = 0; number < 128; ++number) {
+  for (int number = 0; number < 500; ++number) {
     const std::string text = std::to_string(number);
     s.layer({file("top", text), file("all/" + text, text), number > 0 ? whiteout("only-below") : file("only-below")});
     lines.front() = "top: " + text;
     lines.push_back("all/" + text + ": " + text);
     if (number == 1) lines.push_back("all/");
-    if (number == 1 || number == 19 || number == 127) s.expect_tree(lines);
+    if (number == 1 || number == 19 || number == 127 || number == 499) s.expect_tree(lines);
   }
 }
 
@@ -175,6 +212,8 @@ TEST_CASE_TEMPLATE_DEFINE("merging rootfs backend", Backend, merging_backend_sui
   SUBCASE("takes a layer twice") { play<Backend>(takes_a_layer_twice); }
   SUBCASE("keeps two containers apart") { play<Backend>(keeps_two_containers_apart); }
   SUBCASE("moves across layers") { play<Backend>(moves_across_layers); }
+  SUBCASE("moves directories") { play<Backend>(moves_directories); }
+  SUBCASE("counts links") { play<Backend>(counts_links); }
   SUBCASE("bounds what is written") { play<Backend>(bounds_what_is_written); }
   SUBCASE("stacks many layers") { play<Backend>(stacks_many_layers); }
 }

@@ -260,6 +260,34 @@ void destroys_what_a_killed_process_left(scene<Backend>& s) {
   s.expect_same(tree_text(s.layers().front().directory), before, "the layer");
 }
 
+/// A full disk is said, by making the root or to the container, and never in the way of destroying.
+template <class Backend>
+void survives_a_full_disk(scene<Backend>& s) {
+  if constexpr (scene<Backend>::format::keeps_owners) {  // a small disk is mounted by root
+    s.layer({file("d/a", std::string(10'000, 'a')), directory("e")});
+    const bool read_only = s.is_read_only();
+    const support::temporary_tmpfs small(128 << 10);
+    const std::string box = small / "box";
+    check(::mkdir(box.c_str(), 0700) == 0, "make " + box);
+    const auto seen = s.enter(s.provision(box), []() -> std::string {
+      const int fd = ::open("/e/large", O_WRONLY | O_CREAT, 0600);
+      const std::string piece(1 << 14, 'l');
+      while (::write(fd, piece.data(), piece.size()) > 0) continue;
+      return fd < 0 ? "not writable" : std::strerror(errno);
+    });
+    s.expect_same(seen.text, read_only ? "not writable" : "No space left on device", "what a full disk says");
+    s.destroy(box);
+    const support::temporary_tmpfs full(128 << 10, 2);  // its root, and the box
+    const std::string last = full / "box";
+    check(::mkdir(last.c_str(), 0700) == 0, "make " + last);
+    mortise::model::plan plan;
+    const auto made = s.try_provision(last, plan);
+    s.expect(mortise::errno_of(made.status()) == ENOSPC, "a root for which there is no inode is ENOSPC");
+    s.expect(mortise::message(made.status()).find(last) != std::string_view::npos, "by name");
+    s.destroy(last);
+  }
+}
+
 template <class Backend>
 void refuses_a_used_directory(scene<Backend>& s) {
   s.layer({file("a")});
@@ -322,7 +350,7 @@ void destroys_a_busy_root(scene<Backend>& s) {
   s.expect(byte == 'y' && status == 0, "the child still reads what it has open");
 }
 
-/// What maps a file sees the bytes that reading gives.
+/// What maps a file sees the bytes that reading gives, and reading those which a mapping has changed.
 template <class Backend>
 void maps_files(scene<Backend>& s) {
   std::string text(300'000, '\0');
@@ -337,6 +365,16 @@ void maps_files(scene<Backend>& s) {
     return std::string(same ? "same " : "other ") + (counted ? "counted" : "not counted");
   });
   s.expect_same(seen.text, "same counted", "the mapped file");
+  if (s.is_read_only()) return;
+  const auto changed = s.enter(s.provision(s.new_box()), [&] {
+    const int fd = ::open("/f", O_RDWR);
+    void* const mapped = ::mmap(nullptr, text.size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    check(mapped != MAP_FAILED, "map for writing");
+    std::memcpy(static_cast<char*>(mapped) + text.size() - 7, "changed", 7);
+    const auto read = mortise::sys::read_file("/f", 1 << 20);
+    return read.ok() && read->size() == text.size() && read->ends_with("changed");
+  });
+  s.expect(changed.ok(), "what is written by a mapping is read from the file");
 }
 
 /// Each by a process of its own, all at once.
@@ -390,6 +428,7 @@ TEST_CASE_TEMPLATE_DEFINE("rootfs backend", Backend, rootfs_backend_suite) {
   SUBCASE("destroys everything once") { play<Backend>(destroys_everything_once); }
   SUBCASE("destroys what resists") { play<Backend>(destroys_what_resists); }
   SUBCASE("destroys what a killed process left") { play<Backend>(destroys_what_a_killed_process_left); }
+  SUBCASE("survives a full disk") { play<Backend>(survives_a_full_disk); }
   SUBCASE("refuses a used directory") { play<Backend>(refuses_a_used_directory); }
   SUBCASE("shows layers as a volume") { play<Backend>(shows_layers_as_a_volume); }
   SUBCASE("destroys a busy root") { play<Backend>(destroys_a_busy_root); }
