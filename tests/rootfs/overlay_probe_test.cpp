@@ -5,8 +5,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <mortise/model/layer.hpp>
 #include <string>
+#include <support/deny.hpp>
 #include <support/fork.hpp>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
@@ -53,6 +55,34 @@ TEST_CASE("overlay_probe: a user without privileges makes one in a user namespac
   const auto said = support::in_child(
       options, [&] { return std::string(message(rootfs::probe_overlay<unprivileged_overlay_layers>(place.path()))); });
   CHECK(said.text == "");
+}
+
+TEST_CASE("overlay_probe: a disk that keeps no types in its directories is refused") {
+  if (support::missing_root()) return;
+  if (support::find_program("mke2fs").empty() || ::access("/dev/loop-control", R_OK | W_OK) != 0)
+    return support::skip("needs mke2fs (Debian: e2fsprogs) and loop devices");
+  const support::temporary_directory place;
+  const std::string disk = place / "disk";
+  const std::string make = concat("mke2fs -q -t ext2 -O ^filetype ", disk, " 2048 >/dev/null 2>&1");
+  REQUIRE(std::system(make.c_str()) == 0);
+  const std::string said = probe_on([&](const std::string& at) -> std::string {
+    const std::string mount = concat("mount -o loop ", disk, ' ', at);
+    return std::system(mount.c_str()) == 0 ? "" : "cannot mount";
+  });
+  CHECK(said == "the file system does not tell types in directories (d_type)");
+}
+
+TEST_CASE("overlay_probe: a kernel without overlayfs, and a user without privileges, are told apart") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  const auto said_when = [&](int error) {
+    const auto probe = [&] { return std::string(message(rootfs::probe_overlay<overlay_layers>(place.path()))); };
+    return support::deny({SYS_fsopen}, error, probe).text;
+  };
+  CHECK(said_when(ENODEV) == "mount overlay: No such device (the kernel has no overlayfs: CONFIG_OVERLAY_FS)");
+  CHECK(said_when(EPERM) == "mount overlay: Operation not permitted (needs CAP_SYS_ADMIN)");
+  CHECK_MESSAGE(::rmdir(place.path().c_str()) == 0, "nothing is left behind");
+  REQUIRE(::mkdir(place.path().c_str(), 0700) == 0);
 }
 
 TEST_CASE("overlay_probe: what cannot carry an overlay is refused with the reason") {

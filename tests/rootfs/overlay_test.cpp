@@ -6,11 +6,13 @@
 #include <linux/mount.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <conformance/merging_backend.hpp>
 #include <conformance/rootfs_backend.hpp>
 
 #include <cstddef>
+#include <support/deny.hpp>
 #include <vector>
 
 using conformance::play;
@@ -35,17 +37,19 @@ void deny_fsconfig(const std::vector<unsigned>& commands) {
   conformance::check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install filter");
 }
 
-/// On each kernel's way of making an overlay the same root comes out, and the container can write to it.
-template <class Backend>
-void works_without(scene<Backend>& s, const std::vector<unsigned>& commands, const std::vector<int>& counts) {
-  std::string wanted;
+/// On each kernel's way of making an overlay the same root comes out, and the container can write to it, with no more
+/// descriptors than processes usually have. `deny` takes the newer ways away.
+template <class Backend, class Deny>
+void works_without(scene<Backend>& s, Deny deny, const std::vector<int>& counts) {
   for (int number = 0; number < counts.back(); ++number) {
     s.layer({conformance::file("top", std::to_string(number))});
     if (std::find(counts.begin(), counts.end(), number + 1) == counts.end()) continue;
     const std::string box = s.new_box();
     const auto plan = s.provision(box);
     const auto seen = support::in_child({.namespaces = s.namespaces}, [&] {
-      deny_fsconfig(commands);
+      constexpr rlimit usual{1024, 1024};
+      conformance::check(::setrlimit(RLIMIT_NOFILE, &usual) == 0, "limit descriptors");
+      deny();
       s.enter_here(plan);
       conformance::write_file("/new", "written");
       return conformance::tree_text("/");
@@ -59,18 +63,28 @@ void works_without(scene<Backend>& s, const std::vector<unsigned>& commands, con
 template <class Backend>
 void works_without_descriptors(scene<Backend>& s) {
   s.use_long_paths(200);
-  works_without(s, {FSCONFIG_SET_FD}, {1, 2, 20, 500});
+  works_without(s, [] { deny_fsconfig({FSCONFIG_SET_FD}); }, {1, 2, 20, 500});
 }
 template <class Backend>
 void works_with_mount_only(scene<Backend>& s) {
   s.use_long_paths(200);
-  works_without(s, {FSCONFIG_SET_FD, FSCONFIG_SET_STRING}, {1, 2, 20, 500});
+  works_without(s, [] { deny_fsconfig({FSCONFIG_SET_FD, FSCONFIG_SET_STRING}); }, {1, 2, 20, 500});
+}
+template <class Backend>
+void works_without_fsopen(scene<Backend>& s) {
+  s.use_long_paths(200);
+  works_without(s, [] { support::deny_system_calls({SYS_fsopen}, ENOSYS); }, {1, 500});
+}
+template <class Backend>
+void works_by_descriptors(scene<Backend>& s) {
+  s.use_long_paths(200);
+  works_without(s, [] {}, {500});
 }
 /// A string of fsconfig(2) holds 255 bytes: where descriptors are not taken, their names are.
 template <class Backend>
 void works_with_paths_too_long_for_strings(scene<Backend>& s) {
   s.use_long_paths(250);
-  works_without(s, {FSCONFIG_SET_FD}, {1, 20});
+  works_without(s, [] { deny_fsconfig({FSCONFIG_SET_FD}); }, {1, 20});
 }
 
 template <class Backend>
@@ -146,8 +160,10 @@ TEST_CASE_TEMPLATE_INVOKE(merging_backend_suite, overlay, unprivileged_overlay, 
 }  // namespace conformance
 
 TEST_CASE_TEMPLATE("overlay", Backend, overlay, unprivileged_overlay) {
+  SUBCASE("works by descriptors") { play<Backend>(works_by_descriptors); }
   SUBCASE("works where layers cannot be given by descriptor") { play<Backend>(works_without_descriptors); }
   SUBCASE("works where only mount(2) makes an overlay") { play<Backend>(works_with_mount_only); }
+  SUBCASE("works where there is no fsopen(2)") { play<Backend>(works_without_fsopen); }
   SUBCASE("works with paths too long for a string") { play<Backend>(works_with_paths_too_long_for_strings); }
   SUBCASE("is volatile") { play<Backend>(is_volatile); }
   SUBCASE("plans two operations") { play<Backend>(plans_two_operations); }
