@@ -206,6 +206,7 @@
 #include <mortise/rootfs/aufs_probe.hpp>
 #include <mortise/rootfs/backend.hpp>
 #include <mortise/rootfs/bind.hpp>
+#include <mortise/rootfs/clone_probe.hpp>
 #include <mortise/rootfs/copy.hpp>
 #include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>

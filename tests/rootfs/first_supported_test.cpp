@@ -10,6 +10,8 @@
 #include <mortise/rootfs/erofs.hpp>
 #include <mortise/rootfs/overlay.hpp>
 #include <string>
+#include <support/deny.hpp>
+#include <support/skip.hpp>
 #include <support/temporary.hpp>
 #include <type_traits>
 
@@ -41,6 +43,7 @@ TEST_CASE_TEMPLATE_INVOKE(merging_backend_suite, copy_in_the_end);
 }  // namespace conformance
 
 TEST_CASE("first_supported: takes the first that works, and says why the others do not") {
+  if (support::missing_root()) return;
   const support::temporary_directory place;
   rootfs::first_supported<never, rootfs::copy, rootfs::bind> all;
   CHECK(all.chosen().empty());
@@ -51,6 +54,21 @@ TEST_CASE("first_supported: takes the first that works, and says why the others 
   rootfs::first_supported<never> none;
   CHECK(message(none.open(place.path())) == "no backend works here: never: not in '" + place.path() + "'");
   CHECK(none.chosen().empty());
+}
+
+TEST_CASE("first_supported: where the kernel allows nothing each one says why") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  const auto said = support::deny({SYS_fsopen, SYS_open_tree}, EPERM, [&] {
+    rootfs::first_supported<rootfs::overlay, rootfs::bind, rootfs::copy> all;
+    return std::string(message(all.open(place.path())));
+  });
+  const std::string where = " in '" + place.path() + "': ";
+  CHECK(said.text == "no backend works here: overlay" + where +
+                         "mount overlay: Operation not permitted (needs CAP_SYS_ADMIN); bind" + where +
+                         "share a directory: Operation not permitted (needs CAP_SYS_ADMIN); copy" + where +
+                         "share a directory: Operation not permitted (needs CAP_SYS_ADMIN)");
+  CHECK(support::names_in(place.path()).empty());
 }
 
 TEST_CASE("first_supported: before it is opened it says so") {
@@ -64,6 +82,7 @@ TEST_CASE("first_supported: before it is opened it says so") {
 }
 
 TEST_CASE("first_supported: layers are asked for in the chosen one's form") {
+  if (support::missing_root()) return;
   const support::temporary_directory place;
   rootfs::first_supported<rootfs::erofs, rootfs::copy> all;
   REQUIRE(all.open(place.path()).ok());
@@ -73,6 +92,7 @@ TEST_CASE("first_supported: layers are asked for in the chosen one's form") {
 }
 
 TEST_CASE("first_supported: a limit is refused by one that cannot hold it") {
+  if (support::missing_root()) return;
   const support::temporary_directory place;
   rootfs::first_supported<rootfs::bind> all;
   REQUIRE(all.open(place.path()).ok());

@@ -5,6 +5,7 @@
 
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/backend.hpp>
+#include <mortise/rootfs/clone_probe.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <string>
 #include <string_view>
@@ -43,11 +44,17 @@ struct basic_bind {
   }
 
   absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_directory(directory); }
+
+  /// Shares a directory there, read-only, for a moment.
+  absl::Status probe(const std::string& directory) const {
+    return annotate(probe_clone<Format>(directory, model::mount_flag::read_only),
+                    concat(name, " in '", directory, '\''));
+  }
 };
 
 using bind = basic_bind<model::overlay_layers>;
 using unprivileged_bind = basic_bind<model::unprivileged_overlay_layers>;
 
-static_assert(backend<bind> && shows<bind> && backend<unprivileged_bind>);
+static_assert(backend<bind> && shows<bind> && probes<bind> && backend<unprivileged_bind>);
 
 }  // namespace mortise::rootfs

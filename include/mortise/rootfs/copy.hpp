@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/backend.hpp>
+#include <mortise/rootfs/clone_probe.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <mortise/rootfs/merged_copy.hpp>
 #include <mortise/rootfs/project_bound.hpp>
@@ -47,6 +48,11 @@ struct basic_copy {
     return destroy_directory(directory);
   }
 
+  /// Any file system holds a copy; the root is entered as any other is.
+  absl::Status probe(const std::string& directory) const {
+    return annotate(probe_clone<Format>(directory, 0), concat(name, " in '", directory, '\''));
+  }
+
  private:
   /// For all that comes into the directory from now on.
   static absl::Status make_bound(const std::string& root) {
@@ -73,6 +79,6 @@ struct basic_copy {
 using copy = basic_copy<model::overlay_layers>;
 using unprivileged_copy = basic_copy<model::unprivileged_overlay_layers>;
 
-static_assert(backend<copy> && shows<copy> && backend<unprivileged_copy>);
+static_assert(backend<copy> && shows<copy> && probes<copy> && backend<unprivileged_copy>);
 
 }  // namespace mortise::rootfs
