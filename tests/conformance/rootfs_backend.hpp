@@ -5,6 +5,7 @@
 /// `TEST_CASE_TEMPLATE_INVOKE(rootfs_backend_suite, mortise::rootfs::overlay, ...);`
 
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
@@ -350,6 +351,26 @@ void destroys_a_busy_root(scene<Backend>& s) {
   s.expect(byte == 'y' && status == 0, "the child still reads what it has open");
 }
 
+/// What somebody has mounted over the root is detached, even while in use, and nothing of it is removed.
+template <class Backend>
+void detaches_what_is_mounted_there(scene<Backend>& s) {
+  s.layer({file("d/a", "content")});
+  const std::string box = s.new_box();
+  (void)s.provision(box);
+  const auto seen = support::in_child({.namespaces = s.namespaces}, [&] {
+    const std::string root = box + "/root";
+    for (const char* const name : {"/below", "/above"}) {
+      check(::mount("tmpfs", root.c_str(), "tmpfs", 0, "mode=0755") == 0, "mount over the root");
+      write_file(root + name, "theirs");
+    }
+    check(::chdir(root.c_str()) == 0, "enter what is mounted");
+    const auto destroyed = s.backend().destroy(box);
+    if (!destroyed.ok()) return std::string(mortise::message(destroyed.status()));
+    return mortise::concat(::access(box.c_str(), F_OK) == 0 ? "there " : "gone ", tree_text("."));
+  });
+  s.expect_same(seen.text, "gone above: theirs\n", "the directory, and what was mounted");
+}
+
 /// What maps a file sees the bytes that reading gives, and reading those which a mapping has changed.
 template <class Backend>
 void maps_files(scene<Backend>& s) {
@@ -432,6 +453,7 @@ TEST_CASE_TEMPLATE_DEFINE("rootfs backend", Backend, rootfs_backend_suite) {
   SUBCASE("refuses a used directory") { play<Backend>(refuses_a_used_directory); }
   SUBCASE("shows layers as a volume") { play<Backend>(shows_layers_as_a_volume); }
   SUBCASE("destroys a busy root") { play<Backend>(destroys_a_busy_root); }
+  SUBCASE("detaches what is mounted there") { play<Backend>(detaches_what_is_mounted_there); }
   SUBCASE("maps files") { play<Backend>(maps_files); }
   SUBCASE("carries many containers at once") { play<Backend>(carries_many_containers_at_once); }
   SUBCASE("names a missing layer") { play<Backend>(names_a_missing_layer); }

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -38,13 +39,15 @@ absl::Status in_new_directory(const std::string& directory, What what) {
   return first_error(status, sys::remove_tree(place));
 }
 
-/// What every backend's `destroy` does: false if there was nothing.
+/// What every backend's `destroy` does: false if there was nothing. The backends' own mounts are seen by nobody else and
+/// end with the last process in them; what somebody else has mounted over the root is detached, not emptied.
 inline absl::StatusOr<bool> destroy_directory(const std::string& path) {
   struct stat about{};
   if (::lstat(path.c_str(), &about) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return false;
     return errno_error(errno, concat("destroy root '", path, '\''));
   }
+  while (::umount2((path + "/root").c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
   MORTISE_RETURN_IF_ERROR(annotate(sys::remove_tree(path), "destroy root"));
   return true;
 }
