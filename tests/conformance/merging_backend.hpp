@@ -198,8 +198,9 @@ void stacks_many_layers(scene<Backend>& s) {
     s.layer({file("top", text), file("all/" + text, text), number > 0 ? whiteout("only-below") : file("only-below")});
     lines.front() = "top: " + text;
     lines.push_back("all/" + text + ": " + text);
-    if (number == 1) lines.push_back("all/");
-    if (number == 1 || number == 19 || number == 127 || number == 499) s.expect_tree(lines);
+    if (number == 0) lines.insert(lines.end(), {"all/", "only-below: "});
+    if (number == 1) lines.erase(std::find(lines.begin(), lines.end(), "only-below: "));
+    if (number == 0 || number == 1 || number == 19 || number == 127 || number == 499) s.expect_tree(lines);
   }
 }
 

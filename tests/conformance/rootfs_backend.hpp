@@ -6,13 +6,15 @@
 
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/vfs.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #include <conformance/killed_at.hpp>
 #include <conformance/scene.hpp>
 #include <mortise/base/text.hpp>
+#include <mortise/rootfs/copy.hpp>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace conformance {
@@ -371,21 +373,55 @@ void detaches_what_is_mounted_there(scene<Backend>& s) {
   s.expect_same(seen.text, "gone above: theirs\n", "the directory, and what was mounted");
 }
 
+/// Makes another container of /image in /boxes, writes into its root, and dies with it there.
+template <class Backend>
+std::string run_within(const scene<Backend>&) {
+  using mortise::model::overlay_layers, mortise::model::unprivileged_overlay_layers;
+  constexpr bool privileged = scene<Backend>::format::keeps_owners;
+  const mortise::rootfs::basic_copy<std::conditional_t<privileged, overlay_layers, unprivileged_overlay_layers>> copy;
+  const std::string box = "/boxes/inner";
+  check(::mkdir(box.c_str(), 0700) == 0, "make " + box);
+  mortise::model::plan plan;
+  const mortise::model::layers layers{{std::nullopt, "/image"}};
+  const auto made = copy.provision({layers, box}, plan);
+  if (!made.ok()) return std::string(mortise::message(made.status()));
+  return scene<Backend>::enter(plan,
+                               [] {
+                                 write_file("/d/new", "2");
+                                 return tree_text("/");
+                               })
+      .text;
+}
+
+/// A container's own containers lie in its root, and go with it.
+template <class Backend>
+void destroys_roots_within(scene<Backend>& s) {
+  using namespace mortise::model;
+  s.layer({file("image/d/a", "1"), directory("boxes"), directory("proc")});
+  if (s.is_read_only()) return;
+  const std::string box = s.new_box();
+  plan plan;
+  const slot processes = plan.new_slot();
+  plan.add(stage::root, op::clone_tree{"/proc", processes, true, 0});
+  check(s.try_provision(box, plan).ok(), "provision");
+  plan.add(stage::root, op::attach{processes, {slot::root, "/proc"}});
+  const auto seen = s.enter(plan, [&] { return run_within(s); });
+  s.expect_same(seen.text, "d/\nd/a: 1\nd/new: 2\n", "the root within");
+  s.destroy(box);
+}
+
 /// What maps a file sees the bytes that reading gives, and reading those which a mapping has changed.
 template <class Backend>
 void maps_files(scene<Backend>& s) {
   std::string text(300'000, '\0');
   for (std::size_t at = 0; at < text.size(); ++at) text[at] = static_cast<char>(at * 7 + at / 251);
-  s.layer({file("f", text), directory("d")});
+  s.layer({file("f", text)});
   const auto seen = s.enter(s.provision(s.new_box()), [&] {
     const int fd = ::open("/f", O_RDONLY);
     const void* const mapped = ::mmap(nullptr, text.size(), PROT_READ, MAP_PRIVATE, fd, 0);
-    const bool same = mapped != MAP_FAILED && std::memcmp(mapped, text.data(), text.size()) == 0;
-    struct statfs all{};
-    const bool counted = ::statfs("/d", &all) == 0 && all.f_namelen == 255;
-    return std::string(same ? "same " : "other ") + (counted ? "counted" : "not counted");
+    return mapped != MAP_FAILED && std::memcmp(mapped, text.data(), text.size()) == 0;
   });
-  s.expect_same(seen.text, "same counted", "the mapped file");
+  s.expect(seen.ok(), "a mapped file has the bytes that the layer has");
   if (s.is_read_only()) return;
   const auto changed = s.enter(s.provision(s.new_box()), [&] {
     const int fd = ::open("/f", O_RDWR);
@@ -396,6 +432,58 @@ void maps_files(scene<Backend>& s) {
     return read.ok() && read->size() == text.size() && read->ends_with("changed");
   });
   s.expect(changed.ok(), "what is written by a mapping is read from the file");
+}
+
+/// As programs ask that look for room before they write: statvfs(3), so df(1).
+template <class Backend>
+void tells_what_room_there_is(scene<Backend>& s) {
+  s.layer({file("f", std::string(100'000, 'f')), directory("d")});
+  const bool read_only = s.is_read_only();
+  const auto seen = s.enter(s.provision(s.new_box()), [] {
+    struct statvfs of_root{}, of_directory{};
+    check(::statvfs("/", &of_root) == 0 && ::statvfs("/d", &of_directory) == 0, "statvfs");
+    const bool one = of_root.f_fsid == of_directory.f_fsid && of_root.f_blocks == of_directory.f_blocks;
+    return mortise::concat(one ? "one " : "two ", of_root.f_blocks > 0 ? "size " : "no size ",
+                           of_root.f_bavail > 0 ? "room " : "no room ",
+                           (of_root.f_flag & ST_RDONLY) != 0 ? "read-only " : "writable ", of_root.f_namemax);
+  });
+  const bool packed = mortise::model::packed_layers<typename Backend::layer_format>;  // an image of its own size, full
+  s.expect_same(seen.text,
+                read_only ? (packed ? "one size no room read-only 255" : "one size room read-only 255")
+                          : "one size room writable 255",
+                "what the root's file system says");
+}
+
+/// Of a root that is read-only nothing changes, by whatever call.
+template <class Backend>
+void refuses_every_change(scene<Backend>& s) {
+  s.layer(one_of_each());
+  if (!s.is_read_only()) return;
+  const auto changed = s.enter(s.provision(s.new_box()), [] {
+    std::string out;
+    const auto refused = [&out](const char* call, long result) {
+      if (result != -1 || errno != EROFS)
+        mortise::append(out, call, ": ", result == -1 ? std::strerror(errno) : "done", '\n');
+    };
+    refused("open to write", ::open("/etc/passwd", O_WRONLY));
+    refused("create", ::open("/new", O_WRONLY | O_CREAT, 0600));
+    refused("truncate", ::truncate("/etc/passwd", 0));
+    refused("mkdir", ::mkdir("/new", 0700));
+    refused("mknod", ::mknod("/new", S_IFIFO | 0600, 0));
+    refused("symlink", ::symlink("etc", "/new"));
+    refused("link", ::link("/one-name", "/new"));
+    refused("rename", ::rename("/one-name", "/new"));
+    refused("unlink", ::unlink("/one-name"));
+    refused("rmdir", ::rmdir("/sticky"));
+    refused("chmod", ::chmod("/bin/tool", 0));
+    refused("chown", ::lchown("/bin/alias", 0, 0));
+    refused("utimensat", ::utimensat(AT_FDCWD, "/etc", nullptr, 0));
+    refused("setxattr", ::setxattr("/noted", "user.note", "x", 1, 0));
+    refused("removexattr", ::removexattr("/noted", "user.note"));
+    return out;
+  });
+  s.expect_same(changed.text, "", "what was not refused");
+  s.expect_tree(one_of_each_lines());
 }
 
 /// Each by a process of its own, all at once.
@@ -454,6 +542,9 @@ TEST_CASE_TEMPLATE_DEFINE("rootfs backend", Backend, rootfs_backend_suite) {
   SUBCASE("shows layers as a volume") { play<Backend>(shows_layers_as_a_volume); }
   SUBCASE("destroys a busy root") { play<Backend>(destroys_a_busy_root); }
   SUBCASE("detaches what is mounted there") { play<Backend>(detaches_what_is_mounted_there); }
+  SUBCASE("destroys roots within") { play<Backend>(destroys_roots_within); }
+  SUBCASE("refuses every change") { play<Backend>(refuses_every_change); }
+  SUBCASE("tells what room there is") { play<Backend>(tells_what_room_there_is); }
   SUBCASE("maps files") { play<Backend>(maps_files); }
   SUBCASE("carries many containers at once") { play<Backend>(carries_many_containers_at_once); }
   SUBCASE("names a missing layer") { play<Backend>(names_a_missing_layer); }
