@@ -105,19 +105,17 @@ class child_mounts : public child_aufs {
     return done;
   }
 
-  /// The node lies in a tmpfs that nobody else reaches, and is bound over an empty file.
+  /// Where it lies no device works, so that no other made there does: it is bound over itself by a mount that lets it.
   long run(const model::op::make_node& o) {
     return make_entry(o.where, [&](int parent, const char* name) -> long {
-      long done = open_nodes();
-      const auto device = static_cast<unsigned>(o.device);
-      if (done >= 0) done = step("mknod", sys::call(SYS_mknodat, nodes_.get(), name, o.mode, device));
+      long done = step("mknod", sys::call(SYS_mknodat, parent, name, o.mode, static_cast<unsigned>(o.device)));
       // mknod(2) applies the umask
-      if (done >= 0) done = step("chmod", sys::call(SYS_fchmodat, nodes_.get(), name, o.mode & 07777));
-      if (done >= 0) done = step("make file", sys::call(SYS_mknodat, parent, name, S_IFREG | 0444, 0));
+      if (done >= 0) done = step("chmod", sys::call(SYS_fchmodat, parent, name, o.mode & 07777));
       if (done < 0) return done;
-      const sys::unique_fd node(static_cast<int>(step("open_tree", sys::raw_clone_tree(nodes_.get(), name, false))));
+      const sys::unique_fd node(static_cast<int>(step("open_tree", sys::raw_clone_tree(parent, name, false))));
       if (!node) return node.get();
-      return step("move_mount", sys::raw_attach_at(node.get(), parent, name));
+      done = step("mount_setattr", sys::raw_clear_mount_flags(node.get(), model::mount_flag::no_dev));
+      return done < 0 ? done : step("move_mount", sys::raw_attach_at(node.get(), parent, name));
     });
   }
   long run(const model::op::make_symlink& o) {
@@ -216,25 +214,12 @@ class child_mounts : public child_aufs {
   /// One empty read-only tmpfs for all masked directories, detached.
   long empty_directory() {
     if (masked_) return step("open_tree", sys::raw_clone_tree(masked_.get(), "", false));
-    using namespace model::mount_flag;
-    return new_tmpfs(read_only | no_suid | no_dev | no_exec);
-  }
-
-  /// The one file system of the container in which device nodes work.
-  long open_nodes() {
-    using namespace model::mount_flag;
-    if (nodes_) return 0;
-    const long made = new_tmpfs(no_suid | no_exec);
-    if (made >= 0) nodes_.reset(static_cast<int>(made));
-    return made;
-  }
-
-  long new_tmpfs(std::uint64_t flags) {
     const sys::unique_fd context(static_cast<int>(step("fsopen", sys::raw_fsopen("tmpfs"))));
     if (!context) return context.get();
     const long made = step("fsconfig create", sys::raw_fsconfig_create(context.get()));
     if (made < 0) return explain(context.get(), made);
-    return step("fsmount", sys::raw_fsmount(context.get(), flags));
+    using namespace model::mount_flag;
+    return step("fsmount", sys::raw_fsmount(context.get(), read_only | no_suid | no_dev | no_exec));
   }
 
   /// The null device of the container's own /dev, detached; anything else under that name is refused.
@@ -254,7 +239,6 @@ class child_mounts : public child_aufs {
 
   sys::unique_fd masked_;
   sys::unique_fd null_;
-  sys::unique_fd nodes_;
 };
 
 }  // namespace mortise::launch
