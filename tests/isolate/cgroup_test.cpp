@@ -225,10 +225,10 @@ TEST_CASE("cgroup: the record names every directory that may come to be, before 
   REQUIRE(container.prepare(limits(parent.path())).ok());
   CHECK(container.records.count == 1);
   const auto lines = mortise::split(container.records.last, '\n');
-  REQUIRE(lines.size() > 2);
   CHECK(lines[0] == container.id.text());
-  for (const auto& each : existing(parent.path() + '/' + container.id.text()))
-    CHECK(std::find(lines.begin(), lines.end(), each) != lines.end());
+  const auto made = existing(parent.path() + '/' + container.id.text());
+  CHECK(!made.empty());
+  for (const auto& each : made) CHECK(std::find(lines.begin(), lines.end(), each) != lines.end());
 }
 
 TEST_CASE("cgroup: what a killed launcher left is recovered, at whichever moment it died") {

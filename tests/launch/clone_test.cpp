@@ -82,7 +82,8 @@ TEST_CASE("clone: each operation that fails is named, with errno, and leaves not
       {stage::limits, op::set_limit{99, 1, 1}, "set resource limit 99: prlimit: Invalid argument"},
       {stage::directory, op::change_directory{"/x"}, "change to directory '/x': open: Bad file descriptor"},
       {stage::user, op::become{"0", "", {}}, "become user '0': /etc/passwd: Bad file descriptor"},
-      {stage::privileges, op::set_capabilities{~0ULL}, "set capabilities: capset: Operation not permitted"},
+      {stage::privileges, op::set_capabilities{0, 1},
+       "set capabilities: prctl PR_CAP_AMBIENT_RAISE: Operation not permitted"},
       {stage::stdio, op::redirect{12345, 1}, "redirect file descriptor 1: dup: Bad file descriptor"},
   };
   for (const row& each : rows) {

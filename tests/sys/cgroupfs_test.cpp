@@ -5,6 +5,9 @@
 #include <sys/mount.h>
 
 #include <isolate/cgroup_scene.hpp>
+#include <iterator>
+#include <set>
+#include <sstream>
 #include <support/fork.hpp>
 #include <thread>
 
@@ -65,6 +68,29 @@ class member {
 
  private:
   pid_t pid_;
+};
+
+/// Disables a controller at the root of a version 2 tree again, if it was not enabled there before.
+class enabled_at_root {
+ public:
+  enabled_at_root(const cgroup_hierarchy& tree, std::string name)
+      : file_(tree.mount_point + "/cgroup.subtree_control"),
+        name_(std::move(name)),
+        before_(words(*read_file(file_)).contains(name_)) {}
+  enabled_at_root(const enabled_at_root&) = delete;
+  enabled_at_root& operator=(const enabled_at_root&) = delete;
+  ~enabled_at_root() {
+    if (!before_) write_file_at(AT_FDCWD, file_, '-' + name_).IgnoreError();
+  }
+
+ private:
+  static std::set<std::string> words(const std::string& text) {
+    std::istringstream in(text);
+    return {std::istream_iterator<std::string>(in), {}};
+  }
+  std::string file_;
+  std::string name_;
+  bool before_;
 };
 
 /// Forks for as long as it lives, and so does every child.
@@ -169,7 +195,7 @@ TEST_CASE("cgroupfs: a hierarchy that something else is mounted over is not foun
     const std::string point = before.front().mount_point;
     if (::mount(before.back().mount_point.c_str(), "/mnt", nullptr, MS_BIND, nullptr) != 0) return 2;
     if (find_cgroup_hierarchies().size() != before.size()) return 3;
-    if (::mount("none", point.c_str(), "tmpfs", 0, nullptr) != 0) return 4;
+    if (::umount2("/mnt", MNT_DETACH) != 0 || ::mount("none", point.c_str(), "tmpfs", 0, nullptr) != 0) return 4;
     return find_cgroup_hierarchies().size() == before.size() - 1 ? 0 : 5;
   });
   CHECK(result.code == 0);
@@ -316,7 +342,7 @@ TEST_CASE("cgroupfs: a version 2 controller is enabled in every ancestor that ne
   if (where == nullptr) return;
   if (where->controllers.empty()) return support::skip("needs a controller in the version 2 tree");
   const std::string name = where->controllers.front();
-  const auto before = read_file(where->mount_point + "/cgroup.subtree_control");
+  const enabled_at_root before(*where, name);
   const own_cgroup top(*where);
   const std::string path = top.path() + "/a/b";
   REQUIRE(make_cgroup(path).ok());
@@ -328,17 +354,28 @@ TEST_CASE("cgroupfs: a version 2 controller is enabled in every ancestor that ne
   CHECK(unknown.code() == absl::StatusCode::kFailedPrecondition);
   CHECK(message(unknown) ==
         "enable cgroup controller 'no-such' for '" + where->mount_point + "': it is not in this hierarchy");
+}
 
-  const own_cgroup full(*where);
-  const member inside({full.path()});
-  REQUIRE(make_cgroup(full.path() + "/below").ok());
-  const absl::Status busy = enable_controller(*where, full.path() + "/below", name);
-  CHECK(errno_of(busy) == EBUSY);
-  CHECK(message(busy).find("move them to a cgroup below it") != std::string::npos);
-
-  remove_cgroups({top.path()}).IgnoreError();
-  if (before->find(name) == std::string::npos)
-    write_file_at(AT_FDCWD, where->mount_point + "/cgroup.subtree_control", '-' + name).IgnoreError();
+TEST_CASE("cgroupfs: a version 2 controller is not enabled below processes") {
+  const auto* const where = cgroup_scene::find_writable("unified");
+  if (where == nullptr) return;
+  bool any = false;
+  for (const std::string name : {"hugetlb", "memory", "pids", "cpu"}) {  // the last two are the kernel's threaded ones
+    if (!where->has(name)) continue;
+    any = true;
+    CAPTURE(name);
+    const enabled_at_root before(*where, name);
+    const own_cgroup full(*where);
+    const member inside({full.path()});
+    const std::string below = full.path() + "/below";
+    REQUIRE(make_cgroup(below).ok());
+    const absl::Status busy = enable_controller(*where, below, name);
+    CHECK(errno_of(busy) == EBUSY);
+    CHECK(message(busy).find("move them to a cgroup below it") != std::string::npos);
+    CHECK(read_file(full.path() + "/cgroup.subtree_control")->empty());
+    const member newcomer({below});
+  }
+  if (!any) support::skip("needs a controller in the version 2 tree");
 }
 
 TEST_CASE("cgroupfs: control files are written in order, the optional ones where they are") {

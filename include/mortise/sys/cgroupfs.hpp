@@ -86,6 +86,13 @@ inline std::vector<std::string> words_of(std::string_view text) {
   return words;
 }
 
+/// What a threaded controller (cpu, cpuset, pids) makes of a cgroup when it is enabled in a parent with processes:
+/// the kernel does that, and then lets no process in. cgroup-v2.rst, "Threads".
+inline bool is_unusable(const std::string& path) {
+  const auto type = read_file(path + "/cgroup.type");
+  return type.ok() && type->starts_with("domain invalid");
+}
+
 inline std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 }  // namespace detail
@@ -184,7 +191,12 @@ inline absl::Status enable_controller(const cgroup_hierarchy& tree, const std::s
     return error(absl::StatusCode::kFailedPrecondition, concat(what, ": it is not in this hierarchy"));
   const std::string parent = detail::parent_of(path);
   MORTISE_RETURN_IF_ERROR(enable_controller(tree, parent, name));
-  const absl::Status done = write_file_at(AT_FDCWD, parent + "/cgroup.subtree_control", concat('+', name));
+  const std::string control = parent + "/cgroup.subtree_control";
+  absl::Status done = write_file_at(AT_FDCWD, control, concat('+', name));
+  if (done.ok() && detail::is_unusable(path)) {
+    write_file_at(AT_FDCWD, control, concat('-', name)).IgnoreError();
+    done = errno_error(EBUSY, what);
+  }
   std::string_view hint;
   if (errno_of(done) == EBUSY)
     hint = "processes are in its parent itself: move them to a cgroup below it, as systemd's DelegateSubgroup= does";
