@@ -102,7 +102,8 @@ inline absl::StatusOr<sys::unique_fd> mount_erofs(int directory, erofs_way way =
   const int problem = by_file.ok() ? 0 : errno_of(by_file.status());
   if (problem != ENOTBLK && problem != EINVAL && problem != EOPNOTSUPP) return by_file;
   auto by_loop = detail::erofs_mounter(directory).mount(erofs_way::loop);
-  return by_loop.ok() ? std::move(by_loop) : std::move(by_file);
+  const bool looked = problem != ENOTBLK;  // at the image, and not only at what it lies in
+  return looked && !by_loop.ok() ? std::move(by_file) : std::move(by_loop);
 }
 
 }  // namespace mortise::rootfs
