@@ -11,13 +11,14 @@ import build_cost
 import first_byte
 import launch
 import machine
+import provision
 import pull
 import unpack
 from place import Missing
 from report import Report
 
-BENCHMARKS = {"launch": launch.run, "unpack": unpack.run, "pull": pull.run, "first_byte": first_byte.run,
-              "build_cost": build_cost.run}
+BENCHMARKS = {"launch": launch.run, "provision": provision.run, "unpack": unpack.run, "pull": pull.run,
+              "first_byte": first_byte.run, "build_cost": build_cost.run}
 
 
 def main():

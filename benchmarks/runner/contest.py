@@ -69,15 +69,17 @@ def race(programs, title, contenders, rounds, around):
     return answers
 
 
-def contest(contenders, rounds, pause=0.0, warm_up=3):
+def contest(contenders, rounds, pause=0.0, warm_up=3, before=None):
     """All answers of each contender. Every round asks each once, in an order that changes, so that each follows each
-    as often: what one leaves to the kernel to clear away is paid by whoever comes next."""
+    as often: what one leaves to the kernel to clear away is paid by whoever comes next. `before()` precedes each."""
     order = random.Random(1)
     names = list(contenders)
     answers = {name: [] for name in names}
     for at in range(-warm_up, rounds):
         order.shuffle(names)
         for name in names:
+            if before:
+                before()
             answer = contenders[name].ask()
             if at >= 0:
                 answers[name].append(answer)

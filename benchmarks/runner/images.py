@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The images that are unpacked: made once from Debian's packages by Debian's tools, kept in build/cache."""
 
+import hashlib
 import io
 import json
 import pathlib
@@ -125,21 +126,76 @@ def last_layer(work):
 
 def small_files(work):
     """Eight hundred directories of fifty files, of words: they compress about as sources do."""
-    dice = random.Random(1)
-    words = ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=dice.randint(2, 12))) for _ in range(5000)]
-    text = " ".join(dice.choices(words, k=400_000)).encode()
     path = work / "small.tar"
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        for at in range(40_000):
-            if at % 50 == 0:
-                directory = tarfile.TarInfo(f"srv/small/{at // 1000:02}/{at // 50 % 20:02}")
-                directory.type, directory.mode = tarfile.DIRTYPE, 0o755
-                tar.addfile(directory)
-            each = tarfile.TarInfo(f"{directory.name}/{at:05}.txt")
-            each.size = dice.randint(200, 6000)
-            begin = dice.randrange(len(text) - each.size)
-            tar.addfile(each, io.BytesIO(text[begin : begin + each.size]))
+        add_small_files(tar, range(40_000), Prose())
     return path
+
+
+class Prose:
+    """Text of words without meaning, always the same."""
+
+    def __init__(self):
+        self.dice = random.Random(1)
+        words = ["".join(self.dice.choices("abcdefghijklmnopqrstuvwxyz", k=self.dice.randint(2, 12))) for _ in range(5000)]
+        self.text = " ".join(self.dice.choices(words, k=400_000)).encode()
+
+    def piece(self):
+        size = self.dice.randint(200, 6000)
+        begin = self.dice.randrange(len(self.text) - size)
+        return self.text[begin : begin + size]
+
+
+def add_small_files(tar, numbers, prose):
+    """The files of these numbers, each fifty in a directory, each twenty of these in another."""
+    for at in numbers:
+        if at % 50 == 0:
+            directory = tarfile.TarInfo(f"srv/small/{at // 1000:02}/{at // 50 % 20:02}")
+            directory.type, directory.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(directory)
+        each = tarfile.TarInfo(f"srv/small/{at // 1000:02}/{at // 50 % 20:02}/{at:05}.txt")
+        content = prose.piece()
+        each.size = len(content)
+        tar.addfile(each, io.BytesIO(content))
+
+
+def layered(path, layers, files, program):
+    """So many small files evenly in so many layers, not compressed, and at the top of the first a program, /inside."""
+    blobs = path / "blobs/sha256"
+    blobs.mkdir(parents=True)
+    prose = Prose()
+    parts = []
+    for at in range(layers):
+        with tarfile.open(path / "layer", "w", format=tarfile.PAX_FORMAT) as tar:
+            if at == 0:
+                inside = tarfile.TarInfo("inside")
+                inside.mode, inside.size = 0o755, program.stat().st_size
+                with open(program, "rb") as content:
+                    tar.addfile(inside, content)
+            add_small_files(tar, range(files * at // layers, files * (at + 1) // layers), prose)
+        parts.append(take_blob(blobs, path / "layer", "application/vnd.oci.image.layer.v1.tar"))
+    config = {"architecture": "amd64", "os": "linux", "config": {},
+              "rootfs": {"type": "layers", "diff_ids": [each["digest"] for each in parts]}}
+    manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": write_blob(blobs, config, "application/vnd.oci.image.config.v1+json"), "layers": parts}
+    top = write_blob(blobs, manifest, manifest["mediaType"])
+    top["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
+    (path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [top]}))
+    (path / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+    return Image(path)
+
+
+def write_blob(blobs, document, media_type):
+    (blobs / "document").write_text(json.dumps(document))
+    return take_blob(blobs, blobs / "document", media_type)
+
+
+def take_blob(blobs, file, media_type):
+    """Moves the file to where its digest says, and describes it."""
+    with open(file, "rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    file.rename(blobs / digest)
+    return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": (blobs / digest).stat().st_size}
 
 
 def add_layer(layout, tar):

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = SOURCE / "build" / "benchmarks"
@@ -46,6 +47,18 @@ def mount(*arguments):
     quietly(["mount", *arguments])
 
 
+def unmount(target):
+    """The kernel lets go of the mounts of a process that has ended a little later."""
+    end = time.monotonic() + 10
+    while True:
+        try:
+            return quietly(["umount", "--recursive", target])
+        except Missing:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
 @contextlib.contextmanager
 def room():
     """A tmpfs of our own. The mount namespace is private (see __main__), so even a kill leaves only a directory."""
@@ -68,15 +81,22 @@ def tmpfs(_, target):
 
 
 @contextlib.contextmanager
-def ext4(place, target):
+def ext4(place, target, inodes=None):
     """With a journal, on a loop device in memory, made anew: what was deleted before would slow down what comes."""
     disk = pathlib.Path(place) / "disk"
     with open(disk, "wb") as file:
         file.truncate(EXT4_SIZE)
-    quietly(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", disk])
+    quietly(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0",
+             *(["-N", str(inodes)] if inodes else []), disk])
     mount("-o", "loop", disk, target)
     try:
         yield
     finally:
-        subprocess.run(["umount", "--recursive", target], check=True)
+        unmount(target)
         disk.unlink()
+
+
+def cool_ext4(place, target):
+    """Mounts it once more, with nothing of it in the page cache. Nobody may be using it."""
+    unmount(target)
+    mount("-o", "loop", pathlib.Path(place) / "disk", target)
