@@ -7,7 +7,7 @@ import shlex
 
 import images
 from contest import race
-from peers import installed, runtime_spec
+from peers import LIMITS, installed, leave_unified_cgroup, runtime_spec
 from place import built, ext4, require, room
 from report import RACE_HEADS, fastest_of, medians, race_rows
 
@@ -18,6 +18,7 @@ PEERS = {"umoci, crun": ("umoci", "crun"), "podman run": ("podman",)}
 
 def run(quick, report):
     require("mkfs.ext4")
+    leave_unified_cgroup()
     programs = built("benchmarks/first-byte", "benchmarks/unpack-floor", "benchmarks/spawn")
     peers = installed(PEERS, "first_byte", report)
     cases = [("one layer", images.debian(), 1 if quick else 7)]
@@ -57,7 +58,8 @@ def contenders(programs, place, image, target, peers):
             ["crun", "--root", place / "crun", "--cgroup-manager", "disabled", "run", "--bundle", bundle, "first-byte"]))],
         "podman run": ["env", f"TMPDIR={target}", "podman", "--root", target / "podman", "--runroot", place / "podman",
                        "--tmpdir", place / "libpod", "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs",
-                       "run", "--rm", "--quiet", "--cgroups", "disabled", "--network", "none", location, "/bin/true"],
+                       "run", "--rm", "--quiet", "--cgroups", "disabled", "--network", "none", *LIMITS, location,
+                       "/bin/true"],
     }
     return {name: command for name, command in found.items() if name in peers or name not in PEERS}
 

@@ -8,7 +8,7 @@ import shutil
 import peers
 from contest import contest, workers
 from images import one_program
-from place import Missing, built, mount, quietly, require, room
+from place import Missing, built, mount, require, room
 from report import p50, quantile
 
 HEADS = ["", "min", "p50", "p95", "p50 : floor", "p50 : mortise"]
@@ -19,7 +19,7 @@ BUSYBOX = pathlib.Path("/bin/busybox")
 def run(quick, report):
     require("crun", "bwrap", "busybox")
     programs = built("benchmarks/launch", "benchmarks/launch-floor", "benchmarks/spawn")
-    leave_unified_cgroup()
+    peers.leave_unified_cgroup()
     with room() as place:
         mount("-t", "tmpfs", "tmpfs", "/run")  # where records go, and where ordinary systems have one
         make_root(place / "layer")
@@ -29,14 +29,6 @@ def run(quick, report):
             alive(quick, report, programs, place)
         finally:
             peers.clear_away(place)
-
-
-def leave_unified_cgroup():
-    """crun refuses a version 2 tree beside version 1; in our own mount namespace it can go, for all alike. It writes
-    into what is there instead, so that is ours too."""
-    if pathlib.Path("/sys/fs/cgroup/unified/cgroup.procs").exists():
-        quietly(["umount", "/sys/fs/cgroup/unified"])
-        mount("-t", "tmpfs", "tmpfs", "/sys/fs/cgroup/unified")
 
 
 def make_root(layer):

@@ -6,6 +6,8 @@ import pathlib
 import shutil
 import subprocess
 
+from place import mount as mount_here, quietly
+
 CAPABILITIES = [f"CAP_{name}" for name in (
     "CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL "
     "AUDIT_WRITE").split()]
@@ -14,6 +16,8 @@ MASKED = ["/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/pro
           "/sys/devices/virtual/powercap"]
 READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 CGROUP = "/mortise-peer"
+# podman asks for more than its caller has, which takes CAP_SYS_RESOURCE.
+LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
 
 
 def installed(peers, benchmark, report):
@@ -26,6 +30,14 @@ def installed(peers, benchmark, report):
         else:
             found.append(name)
     return found
+
+
+def leave_unified_cgroup():
+    """crun refuses a version 2 tree beside version 1; in our own mount namespace it can go, for all alike. It writes
+    into what is there instead, so that is ours too."""
+    if pathlib.Path("/sys/fs/cgroup/unified/cgroup.procs").exists():
+        quietly(["umount", "/sys/fs/cgroup/unified"])
+        mount_here("-t", "tmpfs", "tmpfs", "/sys/fs/cgroup/unified")
 
 
 def runtime_spec(layer):
