@@ -6,7 +6,7 @@
 //
 // PATH is a directory with /inside in it: for overlay each layer, bottom first; for erofs that of the index and the
 // layer tars, mounted once before anything is timed; for bind the tree; for none, where no root is made, any. Each line
-// on standard input is one root, made in DIRECTORY; line and answer are those of benchmarks/provision.
+// on standard input is one root, made in DIRECTORY, absolute; line and answer are those of benchmarks/provision.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

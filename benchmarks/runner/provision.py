@@ -17,7 +17,7 @@ QUICK = ((1, 1_000), (20, 1_000))
 COPIES = {1_000: 15, 10_000: 7, 100_000: 3}  # rounds of what takes longer with each file
 DIRTY = 64 << 20
 
-ROOT_HEADS = ["", "root p50 (ms)", "p95", "removal p50 (ms)", "p95", "beside", "both : it"]
+ROOT_HEADS = ["", "root p50 (ms)", "p95", "removal p50 (ms)", "p95", "beside", "root : it", "both : it"]
 READ_HEADS = ["", "cold p50 (ms)", "p95", "cold : plain tree", "warm p50 (ms)", "p95", "warm : plain tree"]
 SUMMARY_HEADS = ["", "overlay : floor", "erofs : floor", "overlay over no root (µs)", "cp -a : copy", "podman : overlay"]
 BESIDE = {"mortise, overlay": "floor, overlay", "mortise, erofs": "floor, erofs", "mortise, bind": "floor, bind",
@@ -150,30 +150,33 @@ def roots(report, here, rounds, copies, peers):
     print(f"Roots of {here.name}: copies, {copies} rounds", flush=True)
     with workers({"mortise, copy": here.ours("copy")}) as contenders, commands(here, peers) as others:
         answers |= contest({**contenders, **others}, copies, warm_up=1 if copies > 3 else 0)
-    rows, both = compared(answers)
-    report.table(f"Root of {here.name}", ROOT_HEADS, rows)
-    return summarised(both)
+    report.table(f"Root of {here.name}", ROOT_HEADS, compared(answers))
+    return summarised(answers)
 
 
 def compared(answers):
-    """Rows, and the p50 of making and removing together, ns. The program's own time counts to the removal: its end is
-    when the kernel gives the mounts back."""
+    """The program's end counts to the removal: it is when the kernel gives the mounts back."""
     made = {name: [each[0] for each in values] for name, values in answers.items()}
     gone = {name: [each[2] + each[3] for each in values] for name, values in answers.items()}
     both = {name: p50([sum(pair) for pair in zip(made[name], gone[name])]) for name in answers}
     rows = []
     for name in answers:
-        beside = BESIDE.get(name, "")
+        beside = BESIDE.get(name)
+        ratios = [p50(made[name]) / p50(made[beside]), both[name] / both[beside]] if beside else ["", ""]
         rows.append([name, p50(made[name]) / 1e6, quantile(made[name], 0.95) / 1e6, p50(gone[name]) / 1e6,
-                     quantile(gone[name], 0.95) / 1e6, beside, both[name] / both[beside] if beside else ""])
-    return rows, both
+                     quantile(gone[name], 0.95) / 1e6, beside or "", *ratios])
+    return rows
 
 
-def summarised(both):
-    podman = both.get("podman create, mount")
-    ours = both["mortise, overlay"]
-    return [ours / both["floor, overlay"], both["mortise, erofs"] / both["floor, erofs"],
-            (ours - both["no root"]) / 1e3, both["cp -a"] / both["mortise, copy"], podman / ours if podman else ""]
+def summarised(answers):
+    """Of copies how they are made: both are removed alike."""
+    def both(name):
+        return p50([root + end + removal for root, _, end, removal in answers[name]])
+    ours = both("mortise, overlay")
+    podman = "podman create, mount"
+    copied, copied_by_cp = (p50([root for root, *_ in answers[name]]) for name in ("mortise, copy", "cp -a"))
+    return [ours / both("floor, overlay"), both("mortise, erofs") / both("floor, erofs"), (ours - both("no root")) / 1e3,
+            copied_by_cp / copied, both(podman) / ours if podman in answers else ""]
 
 
 def dirty(report, here, rounds):
@@ -187,7 +190,7 @@ def dirty(report, here, rounds):
             for _ in range(DIRTY >> 20):
                 into.write(piece)
     with workers(here.mounts()) as contenders:
-        rows, _ = compared(contest(contenders, rounds, before=soil))
+        rows = compared(contest(contenders, rounds, before=soil))
     file.unlink()
     report.table(f"Root of {here.name}, with {DIRTY >> 20} MiB dirty", ROOT_HEADS, rows)
 
