@@ -14,7 +14,9 @@ from report import p50, quantile
 LAYERS = (1, 20, 100)
 FILES = (1_000, 10_000, 100_000)
 QUICK = ((1, 1_000), (20, 1_000))
-COPIES = {1_000: 15, 10_000: 7, 100_000: 3}  # rounds of what takes longer with each file
+# Rounds of what takes longer with each file.
+COPIES = {1_000: 15, 10_000: 5, 100_000: 3}
+READS = {1_000: 7, 10_000: 4, 100_000: 2}
 DIRTY = 64 << 20
 
 ROOT_HEADS = ["", "root p50 (ms)", "p95", "removal p50 (ms)", "p95", "beside", "root : it", "both : it"]
@@ -38,7 +40,7 @@ def run(quick, report):
                 summary.append([name, *roots(report, here, 20 if quick else 200, 3 if quick else COPIES[files], peers)])
                 if layers == 20 and files == (1_000 if quick else 10_000):
                     dirty(report, here, 5 if quick else 40)
-                reads(report, here, 2 if quick else 2 + COPIES[files] // 3)
+                reads(report, here, 2 if quick else READS[files])
     report.table("Provision, in short", SUMMARY_HEADS, summary)
 
 
@@ -197,7 +199,7 @@ def dirty(report, here, rounds):
 
 def reads(report, here, rounds):
     """Each first on a file system that was mounted anew, then once more."""
-    contenders = {name: command for name, command in here.mounts().items() if name != "no root"}
+    contenders = {name: command for name, command in here.mounts().items() if name not in ("floor, bind", "no root")}
     contenders["plain tree"] = here.plain()
     print(f"Reading {here.name}: {rounds} rounds", flush=True)
     answers = {name: [] for name in contenders}
