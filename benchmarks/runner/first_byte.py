@@ -10,6 +10,7 @@ from contest import race
 from peers import LIMITS, installed, leave_unified_cgroup, runtime_spec
 from place import built, ext4, require, room
 from report import RACE_HEADS, fastest_of, medians, race_rows
+from servers import forget_blobs
 
 SUMMARY_HEADS = ["", "erofs, p50 (s)", "overlay : erofs", "fastest peer", "it : erofs", "erofs, peak MiB"]
 OURS = "mortise, erofs"
@@ -25,6 +26,7 @@ def run(quick, report):
     if not quick:
         cases += [("many layers", images.many(), 3)]
     summary = []
+    forget_blobs()
     with room() as place:
         target = place / "target"
         target.mkdir()

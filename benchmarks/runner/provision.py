@@ -10,6 +10,7 @@ from contest import Worker, contest, workers
 from peers import installed
 from place import Missing, built, cool_ext4, ext4, quietly, require, room
 from report import p50, quantile
+from servers import forget_blobs
 
 LAYERS = (1, 20, 100)
 FILES = (1_000, 10_000, 100_000)
@@ -33,6 +34,7 @@ def run(quick, report):
     programs = built("benchmarks/provision", "benchmarks/provision-floor", "benchmarks/provision-inside", "benchmarks/spawn")
     peers = installed(PEERS, "provision", report)
     summary = []
+    forget_blobs()
     with room() as place:
         for layers, files in QUICK if quick else [(layers, files) for files in FILES for layers in LAYERS]:
             name = f"{layers} layer{'s' * (layers > 1)}, {files:,} files"

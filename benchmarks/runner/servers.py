@@ -128,10 +128,15 @@ class PushedImage:
             raise Missing(f"the page cache keeps the blobs of {self.name}")
 
 
-@contextlib.contextmanager
-def registry(place):
+def forget_blobs():
+    """What podman and skopeo remember from here on lies in a tmpfs of the run's, and nothing is in it yet."""
     REMEMBERED.mkdir(exist_ok=True)
     mount("-t", "tmpfs", "tmpfs", REMEMBERED)
+
+
+@contextlib.contextmanager
+def registry(place):
+    forget_blobs()
     root = CACHE / "bench-registry"
     root.mkdir(parents=True, exist_ok=True)
     port = free_port()
