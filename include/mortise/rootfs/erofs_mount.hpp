@@ -15,7 +15,7 @@
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
 #include <mortise/sys/loop.hpp>
-#include <mortise/sys/mount.hpp>
+#include <mortise/sys/mount_context.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,17 +36,13 @@ class erofs_mounter {
 
   absl::StatusOr<sys::unique_fd> mount(erofs_way way) {
     MORTISE_ASSIGN_OR_RETURN(const std::size_t devices, count_devices());
-    context_.reset(static_cast<int>(sys::raw_fsopen("erofs")));
-    if (context_.get() < 0) return failure("open file system erofs", context_.get());
+    MORTISE_ASSIGN_OR_RETURN(auto context, sys::mount_context::open("erofs", remedy));
     // Of the file system, beside the mount: the kernel opens a block device for writing else.
-    if (const long set = sys::raw_fsconfig_flag(context_.get(), "ro"); set < 0) return failure("mount erofs: ro", set);
-    MORTISE_RETURN_IF_ERROR(add("source", "index", way));
+    MORTISE_RETURN_IF_ERROR(context.set("ro"));
+    MORTISE_RETURN_IF_ERROR(add(context, "source", "index", way));
     for (std::size_t each = 0; each < devices; ++each)
-      MORTISE_RETURN_IF_ERROR(add("device", std::to_string(each), way));
-    if (const long made = sys::raw_fsconfig_create(context_.get()); made < 0) return failure("mount erofs", made);
-    const long tree = sys::raw_fsmount(context_.get(), model::mount_flag::read_only);
-    if (tree < 0) return failure("mount erofs", tree);
-    return sys::unique_fd(static_cast<int>(tree));
+      MORTISE_RETURN_IF_ERROR(add(context, "device", std::to_string(each), way));
+    return context.mount(model::mount_flag::read_only);
   }
 
  private:
@@ -59,7 +55,7 @@ class erofs_mounter {
   }
 
   /// By descriptor, so that no path of the host shows in the container's mount table, nor is too long for one option.
-  absl::Status add(const char* key, const std::string& name, erofs_way way) {
+  absl::Status add(sys::mount_context& context, const char* key, const std::string& name, erofs_way way) {
     std::string value = concat("/proc/self/fd/", directory_, '/', name);
     if (way == erofs_way::loop) {
       MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd file, sys::open_at(directory_, name, O_RDONLY | O_NOFOLLOW));
@@ -67,26 +63,16 @@ class erofs_mounter {
       value = device.path;
       loops_.push_back(std::move(device));
     }
-    const long done = sys::raw_fsconfig_string(context_.get(), key, value.c_str());
-    return done < 0 ? failure(concat("mount erofs: ", key), done) : absl::OkStatus();
+    return context.set(key, value);
   }
 
-  /// With the kernel's own words, where it has some.
-  [[nodiscard]] absl::Status failure(std::string_view what, long result) const {
-    char words[256];
-    const ssize_t got = context_.get() < 0 ? 0 : ::read(context_.get(), words, sizeof words);
-    std::string_view said(words, got > 0 ? static_cast<std::size_t>(got) : 0);
-    while (said.ends_with('\n')) said.remove_suffix(1);
-    const int problem = static_cast<int>(-result);
-    std::string_view remedy;
-    if (problem == ENODEV) remedy = "the kernel has no EROFS: CONFIG_EROFS_FS";
-    if (problem == EPERM) remedy = "EROFS is for root of the first user namespace only";
-    if (problem == EINVAL) remedy = "blocks of 512 bytes need Linux 6.4";
-    return errno_error(problem, said.empty() ? std::string(what) : concat(what, ": ", said), remedy);
+  static std::string_view remedy(int problem) {
+    if (problem == ENODEV) return "the kernel has no EROFS: CONFIG_EROFS_FS";
+    if (problem == EPERM) return "EROFS is for root of the first user namespace only";
+    return problem == EINVAL ? "blocks of 512 bytes need Linux 6.4" : "";
   }
 
   int directory_;
-  sys::unique_fd context_;
   std::vector<sys::loop_device> loops_;
 };
 
