@@ -6,10 +6,12 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <initializer_list>
 #include <map>
 #include <mortise/launch/launcher.hpp>
 #include <mortise/sys/file.hpp>
 #include <mortise/version.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,12 +43,16 @@ int exit_code_of(const absl::Status& status) {
   return problem == ENOENT || problem == ENOTDIR ? not_found : not_executable;
 }
 
-/// Those that may be chosen.
-std::vector<composition> compositions(bool without_privileges) {
-  if (without_privileges) return {rootless.begin(), rootless.end()};
-  std::vector<composition> out(unpacking.begin(), unpacking.end());
-  out.insert(out.end(), packing.begin(), packing.end());
+std::vector<composition> joined(std::initializer_list<std::span<const composition>> all) {
+  std::vector<composition> out;
+  for (const auto each : all) out.insert(out.end(), each.begin(), each.end());
   return out;
+}
+
+/// Those that may be chosen.
+std::vector<composition> compositions(const options& what) {
+  if (what.ids) return joined({mapped});
+  return what.rootless ? joined({rootless}) : joined({unpacking, packing});
 }
 
 /// Mostly there are none, and to find that out is cheaper than to open a host of each type.
@@ -77,11 +83,12 @@ void recover(const options& what, const std::vector<composition>& all) {
 
 absl::StatusOr<composition> choose(const options& what) {
   std::string known;
-  for (const composition& each : compositions(what.rootless)) {
+  for (const composition& each : compositions(what)) {
     if (each.backend == what.backend) return each;
     mortise::append(known, known.empty() ? "" : ", ", each.backend);
   }
-  const std::string_view whose = what.rootless ? " that needs no privileges: " : ": ";
+  std::string_view whose = what.rootless ? " that needs no privileges: " : ": ";
+  if (what.ids) whose = " that maps ids: ";
   return mortise::annotate(tool::refuse(what.backend, mortise::concat("a backend", whose, known)), "option --backend");
 }
 
@@ -89,15 +96,16 @@ int run(options what) {
   const bool is_root = ::geteuid() == 0;
   if (!is_root && !what.rootless && !what.quiet) say("not root: running rootless, in a user namespace");
   what.rootless = what.rootless || !is_root;
+  if (what.ids && what.rootless)
+    return fail(mortise::error(absl::StatusCode::kPermissionDenied,
+                               "option --map-ids is for root: without privileges a container has one id"),
+                ours);
   auto signals = tool::signal_relay::start();
   if (!signals.ok()) return fail(signals.status(), ours);
 
   const auto chosen = choose(what);
   if (!chosen.ok()) return fail(chosen.status(), ours);
-  std::vector<composition> all = compositions(true);
-  if (is_root) all.insert(all.end(), unpacking.begin(), unpacking.end());
-  if (is_root) all.insert(all.end(), packing.begin(), packing.end());
-  recover(what, all);
+  recover(what, is_root ? joined({rootless, unpacking, packing, mapped}) : joined({rootless}));
   const auto code = chosen->run(what, **signals);
   if (code.ok()) return *code;
   if (const int signal = (*signals)->cancelled_by())

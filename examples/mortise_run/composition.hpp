@@ -31,6 +31,7 @@ struct composition {
 /// Those for root, in three files, and those that need no privileges.
 extern const std::span<const composition> unpacking;
 extern const std::span<const composition> packing;
+extern const std::span<const composition> mapped;  ///< with --map-ids
 extern const std::span<const composition> rootless;
 
 }  // namespace mortise_run

@@ -9,8 +9,10 @@
 #include <cstdint>
 #include <mortise/base/id.hpp>
 #include <mortise/base/status.hpp>
+#include <mortise/base/text.hpp>
 #include <mortise/base/units.hpp>
 #include <mortise/image/store_concept.hpp>
+#include <mortise/model/id_range.hpp>
 #include <mortise/model/image.hpp>
 #include <mortise/model/platform.hpp>
 #include <optional>
@@ -42,6 +44,7 @@ struct options {
   std::vector<volume> volumes;
   std::vector<mortise::model::image_volume> image_volumes;
   std::optional<mortise::bytes> disk;
+  std::optional<mortise::model::id_range> ids;
   std::optional<mortise::bytes> memory;
   std::optional<double> cpus;
   std::optional<std::uint64_t> pids;
@@ -93,6 +96,17 @@ inline absl::Status add_image_volume(options& to, std::string_view value) {
   return absl::OkStatus();
 }
 
+inline absl::Status set_ids(options& to, std::string_view value) {
+  constexpr std::string_view wanted = "FIRST:COUNT, two numbers";
+  const std::size_t colon = value.find(':');
+  if (colon == std::string_view::npos) return tool::refuse(value, wanted);
+  const auto first = mortise::parse_number<std::uint32_t>(value.substr(0, colon));
+  const auto count = mortise::parse_number<std::uint32_t>(value.substr(colon + 1));
+  if (!first || !count) return tool::refuse(value, wanted);
+  to.ids = mortise::model::id_range{*first, *count};
+  return mortise::model::check_id_range(*to.ids);
+}
+
 /// NAME=VALUE, or NAME alone for the caller's own value, if there is one.
 inline absl::Status add_variable(options& to, std::string_view value) {
   if (value.empty() || value.front() == '=') return tool::refuse(value, "NAME=VALUE or NAME");
@@ -142,6 +156,8 @@ inline constexpr tool::option<options> all_options[] = {
      [](options& to, std::string_view value) {
        return tool::assign(to.disk, mortise::parse_bytes(value), value, "a size such as 512k, 64m or 2g");
      }},
+    {"map-ids", 0, "FIRST:COUNT", "the container's users are COUNT of the host's, from FIRST on, as in 100000:65536",
+     detail::set_ids},
     {"rootless", 0, "", "use no privileges: a user namespace; for others than root it is always on",
      tool::turn_on<&options::rootless>},
     {"store", 0, "DIR", "keep images and roots here", tool::set_directory<&options::store>},
@@ -217,6 +233,7 @@ EXAMPLES
   mortise-run oci:busybox echo hello
   mortise-run --memory 64m --cpus 0.5 --pids-limit 100 oci:debian.tar:bookworm sh -c 'make -j'
   mortise-run --read-only -v "$PWD:/src:ro" -w /src -u 1000:1000 docker-archive:build.tar ls -l
+  mortise-run --map-ids 100000:65536 oci:busybox id
   tar c . | mortise-run -q --rootless oci:busybox sha256sum
 )";
 }

@@ -141,6 +141,10 @@ class runner {
   static settings_type settings(const options& what) {
     settings_type out;
     out.set(isolate::read_only_root::enable(what.read_only));
+    if constexpr (mortise::rootfs::maps_ids<Rootfs>) {
+      const auto ids = what.ids.value_or(mortise::model::id_range{});
+      out.set(isolate::mapped_user_namespace::ids(ids.first, ids.count));
+    }
     if (what.memory) out.set(isolate::memory::limit(*what.memory));
     if (what.cpus) out.set(isolate::cpu::cpus(*what.cpus));
     if (what.pids) out.set(isolate::pids::limit(*what.pids));

@@ -17,6 +17,7 @@
 #include <mortise/base/status.hpp>
 #include <mortise/base/units.hpp>
 #include <mortise/detail/compose.hpp>
+#include <mortise/detail/host_parts.hpp>
 #include <mortise/image/store_concept.hpp>
 #include <mortise/isolate/facts.hpp>
 #include <mortise/launch/clone.hpp>
@@ -70,7 +71,11 @@ class basic_container {
                 "mortise: the container's store cannot unpack layers in the form that its rootfs backend reads");
   static_assert(composition::template gives<fact::private_mounts>,
                 "mortise: a container enters a root of its own, so it needs isolate::mount_namespace");
-  static_assert(!(layer_format::keeps_owners && composition::template gives<fact::user_map>),
+  static_assert(composition::template gives<fact::mapped_ids> == rootfs::maps_ids<Rootfs>,
+                "mortise: isolate::mapped_user_namespace and a backend that maps ids, such as rootfs::mapped_overlay, "
+                "need each other");
+  static_assert(!(layer_format::keeps_owners && composition::template gives<fact::user_map>) ||
+                    rootfs::maps_ids<Rootfs>,
                 "mortise: a user namespace cannot read layers with privileged attributes: name the backend's "
                 "unprivileged form, such as rootfs::unprivileged_overlay");
 
@@ -157,34 +162,6 @@ class basic_container {
 template <class Store, class Rootfs, class... Isolators>
 using container = basic_container<Store, Rootfs, launch::clone, no_observer, Isolators...>;
 
-namespace detail {
-
-/// What all containers of a host share, kept alive by each of them.
-template <class Store, class Rootfs, class Launcher, class Observer>
-struct host_parts {
-  Store store;
-  Rootfs rootfs;
-  Launcher launcher;
-  Observer observer;
-  std::string state;
-  std::string roots;       ///< DIRECTORY/containers
-  std::string boot_roots;  ///< DIRECTORY/containers/BOOT-ID
-};
-
-/// Isolators' records go into the container's.
-class container_recorder final : public isolate::recorder {
- public:
-  explicit container_recorder(state::record& to) : to_(to) {}
-  absl::Status record(std::string_view isolator, unsigned version, std::string text) override {
-    return to_.set(isolator, version, std::move(text));
-  }
-
- private:
-  state::record& to_;
-};
-
-}  // namespace detail
-
 /// Everything that one container holds, in the order in which it came to be: members are released in reverse.
 template <class Store, rootfs::backend Rootfs, launch::launcher Launcher, observer Observer, class... Isolators>
 struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
@@ -210,33 +187,35 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
     return status;
   }
 
-  absl::Status provision(model::plan& plan, bytes writable) {
+  absl::Status provision(model::plan& plan, bytes writable, const settings& with) {
     MORTISE_ASSIGN_OR_RETURN(record, state::record::create(host->state, id, Rootfs::name, directory));
     return during(step::provision, [&]() -> absl::Status {
       MORTISE_RETURN_IF_ERROR(rootfs::check_bound<Rootfs>(writable));
       if (::mkdir(directory.c_str(), 0700) != 0) return errno_error(errno, concat("make directory '", directory, '\''));
       if (image.held) MORTISE_RETURN_IF_ERROR(image.held->keep_while(directory));
-      MORTISE_RETURN_IF_ERROR(show_volumes(plan));
-      MORTISE_ASSIGN_OR_RETURN(root, host->rootfs.provision({image.layers, directory, writable}, plan));
+      const auto ids = composition::ids(with);
+      MORTISE_RETURN_IF_ERROR(show_volumes(ids, plan));
+      MORTISE_ASSIGN_OR_RETURN(root, host->rootfs.provision({image.layers, directory, writable, ids}, plan));
       return absl::OkStatus();
     });
   }
 
-  absl::Status show_volumes(model::plan& plan) {
+  absl::Status show_volumes(std::optional<model::id_range> ids, model::plan& plan) {
     for (std::size_t at = 0; at < volumes.size(); ++at) {
       const std::string place = concat(directory, "/volume-", at);
-      const absl::Status status = show_volume(volumes[at], place, plan);
+      const absl::Status status = show_volume(volumes[at], {volumes[at].image.layers, place, {}, ids}, plan);
       if (!status.ok()) return annotate(status, concat("image volume '", printable(volumes[at].target), '\''));
     }
     return absl::OkStatus();
   }
 
-  absl::Status show_volume(const volume& what, const std::string& place, model::plan& plan) {
+  absl::Status show_volume(const volume& what, const rootfs::request& wanted, model::plan& plan) {
     if constexpr (rootfs::shows<Rootfs>) {
       MORTISE_RETURN_IF_ERROR(model::check_mount_target(what.target));
-      if (::mkdir(place.c_str(), 0700) != 0) return errno_error(errno, concat("make directory '", place, '\''));
+      if (::mkdir(wanted.directory.c_str(), 0700) != 0)
+        return errno_error(errno, concat("make directory '", wanted.directory, '\''));
       if (what.image.held) MORTISE_RETURN_IF_ERROR(what.image.held->keep_while(directory));
-      MORTISE_ASSIGN_OR_RETURN(const model::slot tree, host->rootfs.show({what.image.layers, place}, plan));
+      MORTISE_ASSIGN_OR_RETURN(const model::slot tree, host->rootfs.show(wanted, plan));
       plan.add(model::stage::volumes,
                model::op::attach{tree, {model::slot::root, what.target}, model::missing::make_directory, true});
       return absl::OkStatus();
@@ -334,7 +313,7 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
       parts->volumes.push_back({each.target, std::move(shown)});
     }
     model::plan plan;
-    absl::Status status = parts->provision(plan, options.writable);
+    absl::Status status = parts->provision(plan, options.writable, with);
     if (status.ok()) status = parts->prepare(plan, with);
     if (status.ok()) status = parts->spawn(plan, options);
     if (!status.ok()) return annotate(status, concat("launch container '", id.text(), '\''));

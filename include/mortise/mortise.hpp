@@ -38,6 +38,7 @@
 #include <mortise/container.hpp>
 #include <mortise/detail/compose.hpp>
 #include <mortise/detail/diagnose.hpp>
+#include <mortise/detail/host_parts.hpp>
 #include <mortise/detail/order.hpp>
 #include <mortise/digest/hasher.hpp>
 #include <mortise/digest/openssl.hpp>
@@ -179,9 +180,11 @@
 #include <mortise/launch/child_overlay.hpp>
 #include <mortise/launch/child_steps.hpp>
 #include <mortise/launch/clone.hpp>
+#include <mortise/launch/id_mapper.hpp>
 #include <mortise/launch/launcher.hpp>
 #include <mortise/launch/process.hpp>
 #include <mortise/launch/program.hpp>
+#include <mortise/launch/raw_clone.hpp>
 #include <mortise/launch/report.hpp>
 #include <mortise/launch/written.hpp>
 #include <mortise/model/ac_name.hpp>
@@ -189,6 +192,7 @@
 #include <mortise/model/descriptor.hpp>
 #include <mortise/model/digest.hpp>
 #include <mortise/model/exit_status.hpp>
+#include <mortise/model/id_range.hpp>
 #include <mortise/model/image.hpp>
 #include <mortise/model/image_config.hpp>
 #include <mortise/model/layer.hpp>
@@ -215,6 +219,7 @@
 #include <mortise/rootfs/erofs_mount.hpp>
 #include <mortise/rootfs/erofs_probe.hpp>
 #include <mortise/rootfs/first_supported.hpp>
+#include <mortise/rootfs/mapped_overlay.hpp>
 #include <mortise/rootfs/merged_copy.hpp>
 #include <mortise/rootfs/overlay.hpp>
 #include <mortise/rootfs/overlay_probe.hpp>
@@ -233,9 +238,11 @@
 #include <mortise/sys/file.hpp>
 #include <mortise/sys/loop.hpp>
 #include <mortise/sys/mount.hpp>
+#include <mortise/sys/mount_context.hpp>
 #include <mortise/sys/path.hpp>
 #include <mortise/sys/process.hpp>
 #include <mortise/sys/project_quota.hpp>
 #include <mortise/sys/trial.hpp>
+#include <mortise/sys/user_namespace.hpp>
 #include <mortise/sys/xattr.hpp>
 #include <mortise/version.hpp>

@@ -7,6 +7,7 @@
 #include <image/registry/real_registry.hpp>
 #include <rootfs/smallest_image.hpp>
 #include <support/leaks.hpp>
+#include <support/mapped_ids.hpp>
 #include <support/skip.hpp>
 
 using examples::outcome;
@@ -228,6 +229,15 @@ TEST_CASE("mortise-run: an image that is packed, bound, and beside another one")
   CHECK(ran.out == "not a program\nfull\n");
 }
 
+TEST_CASE("mortise-run: users of the container's own") {
+  if (examples::missing_host() || support::missing_mapped_ids()) return;
+  (void)scene::get();
+  const host place;
+  const outcome ran = run_script({"--map-ids", "100000:65536"}, "cat /proc/self/uid_map; stat -c %u /etc/text");
+  CHECK(ran.err == "");
+  CHECK(ran.out == "         0     100000      65536\n0\n");
+}
+
 TEST_CASE("mortise-run: as nobody it runs rootless by itself, and says so") {
   if (examples::missing_host() || support::missing_user_namespaces()) return;
   (void)scene::get();
@@ -268,11 +278,17 @@ TEST_CASE("mortise-run: wrong options are named, with what would be right") {
       {{"-v", "/a", "x"}, "option --volume: '/a' is not SRC:DST[:ro]"},
       {{"-v", "/a:b", "x"}, "option --volume: '/a:b' is not SRC:DST[:ro]"},
       {{"-v", "/a:/b:rx", "x"}, "option --volume: '/a:/b:rx' is not SRC:DST[:ro]"},
-      {{"--backend", "zfs", "x"}, "option --backend: 'zfs' is not a backend: overlay, copy, bind, erofs, auto"},
+      {{"--backend", "zfs", "x"}, "option --backend: 'zfs' is not a backend: overlay, copy, bind, aufs, erofs, auto"},
       {{"--backend", "erofs", "--rootless", "x"},
        "option --backend: 'erofs' is not a backend that needs no privileges: overlay, copy, bind, auto"},
       {{"--image-volume", "x", "y"}, "option --image-volume: 'x' is not IMAGE:DST, an image and an absolute path"},
       {{"--disk", "much", "x"}, "option --disk: 'much' is not a size such as 512k, 64m or 2g"},
+      {{"--map-ids", "100000", "x"}, "option --map-ids: '100000' is not FIRST:COUNT, two numbers"},
+      {{"--map-ids", "1:-1", "x"}, "option --map-ids: '1:-1' is not FIRST:COUNT, two numbers"},
+      {{"--map-ids", "4294967295:1", "x"}, "option --map-ids: map ids: 1 from 4294967295 on are more than there are"},
+      {{"--map-ids", "100000:10", "--rootless", "x"}, "option --map-ids is for root"},
+      {{"--map-ids", "100000:10", "--backend", "copy", "x"},
+       "option --backend: 'copy' is not a backend that maps ids: overlay"},
       {{"--platform", "a/b/c/d", "x"}, "option --platform: parse platform 'a/b/c/d'"},
       {{"--name", "../up", "x"}, "option --name: parse container id '../up'"},
   };
@@ -320,10 +336,11 @@ TEST_CASE("mortise-run: help and version") {
   const outcome help = mortise_run({"--help"});
   CHECK(help.code == 0);
   CHECK(help.out.starts_with("usage: mortise-run [OPTIONS] IMAGE [ARGS...]\n"));
-  for (const auto* const option : {"--memory SIZE", "--cpus N", "--pids-limit N", "-e, --env K=V",
-                                   "-v, --volume SRC:DST[:ro]", "-w, --workdir DIR", "-u, --user USER", "--read-only",
-                                   "--hostname H", "--backend NAME", "--image-volume IMAGE:DST", "--disk SIZE",
-                                   "--rootless", "--store DIR", "--platform P", "-q, --quiet", "EXIT CODE", "EXAMPLES"})
+  for (const auto* const option :
+       {"--memory SIZE", "--cpus N", "--pids-limit N", "-e, --env K=V", "-v, --volume SRC:DST[:ro]",
+        "-w, --workdir DIR", "-u, --user USER", "--read-only", "--hostname H", "--backend NAME",
+        "--image-volume IMAGE:DST", "--disk SIZE", "--map-ids FIRST:COUNT", "--rootless", "--store DIR", "--platform P",
+        "-q, --quiet", "EXIT CODE", "EXAMPLES"})
     CHECK_MESSAGE(has(help.out, option), option);
   CHECK(mortise_run({"--version"}).out.starts_with("mortise-run "));
 }

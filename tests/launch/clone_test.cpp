@@ -68,6 +68,7 @@ TEST_CASE("clone: each operation that fails is named, with errno, and leaves not
   };
   const std::vector<row> rows = {
       {stage::record, op::record_self{12345}, "record the process: write: Bad file descriptor"},
+      {stage::identity, op::await_ids{}, "map user and group ids: await ids: this launcher cannot map them"},
       {stage::cgroup, op::join_cgroup{"/x/tasks"}, "join cgroup by '/x/tasks': open: No such file or directory"},
       {stage::host, op::clone_tree{"/nowhere", slot{1}}, "share '/nowhere': open_tree: No such file or directory"},
       {stage::host, op::new_filesystem{"nofs", slot{1}, {}, 0}, "mount nofs: fsopen: No such device"},

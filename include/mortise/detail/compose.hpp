@@ -10,8 +10,10 @@
 #include <mortise/base/status.hpp>
 #include <mortise/detail/diagnose.hpp>
 #include <mortise/detail/order.hpp>
+#include <mortise/isolate/facts.hpp>
 #include <mortise/isolate/isolator.hpp>
 #include <mortise/isolate/setting.hpp>
+#include <mortise/model/id_range.hpp>
 #include <mortise/model/plan.hpp>
 #include <optional>
 #include <string_view>
@@ -72,6 +74,16 @@ class composition<type_list<Isolators...>> {
   /// Whether one of the isolators gives a fact.
   template <class Fact>
   static constexpr bool gives = (contains<Fact, typename Isolators::gives> || ...);
+
+  /// What the isolator that gives fact::mapped_ids is to map, if there is one: the root is made before it is prepared.
+  static std::optional<model::id_range> ids(const settings_type& with) {
+    std::optional<model::id_range> out;
+    [[maybe_unused]] const auto look = [&]<class Isolator>(std::type_identity<Isolator>) {
+      if constexpr (contains<fact::mapped_ids, typename Isolator::gives>) out = with.template of<Isolator>().ids;
+    };
+    (look(std::type_identity<Isolators>{}), ...);
+    return out;
+  }
 
   composition() = default;
   composition(composition&& other) noexcept

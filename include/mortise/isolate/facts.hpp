@@ -13,6 +13,8 @@ struct user_map {
   std::uint32_t host_uid;
   std::uint32_t host_gid;
 };
+/// The user namespace has a range of the host's ids, which only a privileged launcher can give it.
+struct mapped_ids {};
 /// The container has its own mount table, cut off from the host's.
 struct private_mounts {};
 /// The container's processes see only each other.

@@ -11,6 +11,7 @@
 #include <mortise/isolate/facts.hpp>
 #include <mortise/isolate/isolator.hpp>
 #include <mortise/isolate/setting.hpp>
+#include <mortise/model/id_range.hpp>
 #include <mortise/model/plan.hpp>
 #include <string>
 #include <string_view>
@@ -33,6 +34,38 @@ struct user_namespace {
     with.plan().add(model::stage::identity,
                     model::op::map_identity{concat("0 ", map.host_uid, " 1\n"), concat("0 ", map.host_gid, " 1\n")});
     with.give(map);
+    return absl::OkStatus();
+  }
+};
+
+/// The container's users and groups are a range of the host's that nobody else should have: root in it is the first of
+/// them, and without privileges outside. For a caller with privileges: user_namespaces(7).
+/// Fails with: INVALID_ARGUMENT without a range; at launch PERMISSION_DENIED without CAP_SETUID and CAP_SETGID.
+struct mapped_user_namespace {
+  static constexpr std::string_view name = "mapped-user-namespace";
+  static constexpr unsigned version = 1;
+  using needs = facts<>;
+  using gives = facts<fact::user_map, fact::mapped_ids>;
+  using hooks = hook::list<hook::prepare>;
+  static constexpr std::uint64_t clone_flags = CLONE_NEWUSER;
+  struct settings {
+    model::id_range ids;
+  };
+
+  /// `count` ids from 0 on are those of the host from `first` on: `ids(100'000, 65'536)`.
+  static auto ids(std::uint32_t first, std::uint32_t count) {
+    return change<mapped_user_namespace>([=](settings& all) { all.ids = {first, count}; });
+  }
+
+  static absl::Status prepare(preparation<mapped_user_namespace>& with) {
+    const model::id_range ids = with.settings().ids;
+    const absl::Status usable = model::check_id_range(ids);
+    if (!usable.ok()) return annotate(usable, "give it mapped_user_namespace::ids(FIRST, COUNT)");
+    with.plan().ids = ids;
+    with.plan().add(model::stage::identity, model::op::await_ids{});
+    with.plan().add(model::stage::root, model::op::become_root{});
+    with.give(fact::user_map{ids.first, ids.first});
+    with.give(fact::mapped_ids{});
     return absl::OkStatus();
   }
 };

@@ -16,4 +16,7 @@ using standard = pack<mount_namespace, pid_namespace, uts_namespace, ipc_namespa
 /// The same for a caller without privileges: root in the container is the caller outside.
 using standard_unprivileged = pack<user_namespace, standard>;
 
+/// The same for a caller with privileges whose containers have none, and users of their own.
+using standard_mapped = pack<mapped_user_namespace, standard>;
+
 }  // namespace mortise::isolate

@@ -46,6 +46,7 @@ struct child_memory {
   }
 
   std::vector<int> slots;
+  int id_mapper = -1;  ///< by which await_ids asks
   std::vector<const char*> arguments;
   std::vector<const char*> environment;
   bool environment_has_home = false;
@@ -129,6 +130,21 @@ class child : private child_mounts {
     if (done >= 0) done = step("write gid_map", write_text("/proc/self/gid_map", o.gid_map));
     setgroups_denied_ = true;
     return done;
+  }
+
+  long run(const model::op::await_ids&) {
+    if (memory_.id_mapper < 0) return refuse("await ids", ENOSYS, "this launcher cannot map them");
+    const char ask = 0;
+    int answer = ECANCELED;  // what stays where the mapper was killed
+    const long asked = step("ask for ids", sys::call(SYS_write, memory_.id_mapper, &ask, 1));
+    if (asked < 0) return asked;
+    const long got = step("await ids", sys::call(SYS_read, memory_.id_mapper, &answer, sizeof answer));
+    return got < 0 ? got : -long{answer};
+  }
+
+  long run(const model::op::become_root&) {
+    const long done = change_id("setresgid", sys::call(SYS_setresgid, 0, 0, 0));
+    return done < 0 ? done : change_id("setresuid", sys::call(SYS_setresuid, 0, 0, 0));
   }
 
   long run(const model::op::join_cgroup& o) {
@@ -334,7 +350,7 @@ class child : private child_mounts {
       if (count == memory_.groups.size()) return step("setgroups", -E2BIG);
       memory_.groups[count++] = each;
     }
-    return step("setgroups", sys::call(SYS_setgroups, count, memory_.groups.data()));
+    return change_id("setgroups", sys::call(SYS_setgroups, count, memory_.groups.data()));
   }
 
   /// The kernel says EINVAL of an id that its user namespace does not map, and of nothing else.

@@ -8,7 +8,9 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <mortise/model/id_range.hpp>
 #include <mortise/model/stage.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -50,6 +52,11 @@ struct map_identity {
   std::string uid_map;
   std::string gid_map;
 };
+/// Waits until the launcher has mapped plan::ids, which takes privileges that the child no longer has.
+struct await_ids {};
+/// From here on what the child makes is the container's root's: before, it is a user whom the namespace does not know,
+/// and whom the host's directories still let in.
+struct become_root {};
 /// Moves the child, single-threaded yet, into a cgroup of version 1 by writing "0" to its `tasks`.
 struct join_cgroup {
   std::string tasks;  ///< the file's path
@@ -194,18 +201,20 @@ struct execute {
 }  // namespace op
 
 using operation =
-    std::variant<op::record_self, op::map_identity, op::join_cgroup, op::new_session, op::set_hostname, op::loopback_up,
-                 op::make_private, op::clone_tree, op::adopt_tree, op::new_filesystem, op::new_overlay, op::new_aufs,
-                 op::attach, op::attach_on_host, op::enter_root, op::make_node, op::make_symlink, op::make_directory,
-                 op::imitate_directory, op::mask, op::make_read_only, op::seal_root, op::set_limit,
-                 op::change_directory, op::keep_bounding, op::become, op::set_capabilities, op::forbid_new_privileges,
-                 op::redirect, op::execute>;
+    std::variant<op::record_self, op::map_identity, op::await_ids, op::become_root, op::join_cgroup, op::new_session,
+                 op::set_hostname, op::loopback_up, op::make_private, op::clone_tree, op::adopt_tree,
+                 op::new_filesystem, op::new_overlay, op::new_aufs, op::attach, op::attach_on_host, op::enter_root,
+                 op::make_node, op::make_symlink, op::make_directory, op::imitate_directory, op::mask,
+                 op::make_read_only, op::seal_root, op::set_limit, op::change_directory, op::keep_bounding, op::become,
+                 op::set_capabilities, op::forbid_new_privileges, op::redirect, op::execute>;
 
 /// Operations by stage, and what clone3(2) is asked for.
 class plan {
  public:
   /// CLONE_NEW* of the namespaces.
   std::uint64_t clone_flags = 0;
+  /// What await_ids waits for, where the user namespace has ids that only a privileged launcher can give it.
+  std::optional<id_range> ids;
   /// The directory of a version 2 cgroup in which the child is born (CLONE_INTO_CGROUP); empty for the caller's.
   std::string cgroup;
 

@@ -40,6 +40,8 @@ inline std::string hex_text(std::uint64_t bits) {
 struct summary {
   std::string operator()(const op::record_self&) const { return "record the process"; }
   std::string operator()(const op::map_identity&) const { return "map user and group ids"; }
+  std::string operator()(const op::await_ids&) const { return "map user and group ids"; }
+  std::string operator()(const op::become_root&) const { return "become the container's root"; }
   std::string operator()(const op::join_cgroup& o) const { return concat("join cgroup by '", o.tasks, '\''); }
   std::string operator()(const op::new_session&) const { return "start a session"; }
   std::string operator()(const op::set_hostname& o) const { return concat("set hostname '", printable(o.name), '\''); }
@@ -145,6 +147,7 @@ inline std::string summary_text(const operation& what) { return std::visit(detai
 /// The whole plan, a line an operation, under a heading for each stage that has any.
 inline std::string to_text(const plan& what) {
   std::string out = concat("clone flags ", detail::hex_text(what.clone_flags), '\n');
+  if (what.ids) append(out, "ids 0 to ", what.ids->count - 1, " are the host's from ", what.ids->first, " on\n");
   for (std::size_t index = 0; index < stage_count; ++index) {
     const auto when = static_cast<stage>(index);
     if (what.at(when).empty()) continue;

@@ -6,9 +6,11 @@
 #include <concepts>
 #include <mortise/base/status.hpp>
 #include <mortise/base/units.hpp>
+#include <mortise/model/id_range.hpp>
 #include <mortise/model/layer.hpp>
 #include <mortise/model/plan.hpp>
 #include <mortise/model/rootfs.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -26,6 +28,8 @@ struct request {
   const std::string& directory;
   /// The most that the container may write into its root; zero is no limit. A backend that cannot hold it refuses it.
   bytes writable = {};
+  /// The container is in a user namespace that has these ids of the host's; only a backend that `maps_ids` is asked so.
+  std::optional<model::id_range> ids = {};
 };
 
 /// - `name`: as users and records spell it. `layer_format`: the form in which it reads layers (model/layer.hpp).
@@ -70,6 +74,11 @@ concept shows = backend<Backend> && requires(const Backend& policy, const reques
 /// Optional: `static constexpr bool limits_writes = true` says that request::writable is heeded.
 template <class Backend>
 concept limits_writes = backend<Backend> && Backend::limits_writes;
+
+/// Optional: `static constexpr bool maps_ids = true` says that it shows layers as those of request::ids, and needs
+/// them.
+template <class Backend>
+concept maps_ids = backend<Backend> && Backend::maps_ids;
 
 /// Refuses a bound that a backend would not hold.
 template <backend Backend>

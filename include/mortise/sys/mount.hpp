@@ -59,6 +59,14 @@ inline long raw_set_mount_flags(int tree, std::uint64_t flags, bool recursive) {
   return call(SYS_mount_setattr, tree, "", how, &change, sizeof change);
 }
 
+/// Shows the ids of a detached mount as a user namespace maps them: MOUNT_ATTR_IDMAP.
+inline long raw_map_ids(int tree, int user_namespace) {
+  mount_attr change{};
+  change.attr_set = MOUNT_ATTR_IDMAP;
+  change.userns_fd = static_cast<std::uint64_t>(user_namespace);
+  return call(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &change, sizeof change);
+}
+
 /// Clears MOUNT_ATTR_* flags of the mount whose root is behind a descriptor.
 inline long raw_clear_mount_flags(int tree, std::uint64_t flags) {
   mount_attr change{};
