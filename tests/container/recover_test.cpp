@@ -4,7 +4,9 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <conformance/killed_at.hpp>
 #include <container/box.hpp>
 #include <mortise/isolate/cgroup.hpp>
 #include <mortise/isolate/pids.hpp>
@@ -56,6 +58,15 @@ std::string names_in(const std::string& directory) {
   return out;
 }
 
+constexpr std::string_view earlier_boot = "01234567-89ab-4cde-8f01-23456789abcd";
+
+/// The text with `to` wherever it has `from`.
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+  return text;
+}
+
 /// Whether the process that a record names still runs.
 bool runs(const std::optional<mortise::sys::process_identity>& who) {
   if (!who) return false;
@@ -99,6 +110,73 @@ TEST_CASE("container: recovery after a kill at each step frees all that was left
     CHECK(names_in(roots).find("victim") == std::string::npos);
     CHECK(before.leaked() == "");
   }
+  const auto soon = std::chrono::steady_clock::now();
+  CHECK(neighbour->wait(soon).status().code() == absl::StatusCode::kDeadlineExceeded);
+  CHECK(neighbour->destroy().ok());
+}
+
+TEST_CASE("container: recovery after a kill at any system call of a launch frees all that was left") {
+  if (missing()) return;
+  const boxes::scene place;
+  killer::at = -1;
+  auto host = boxes::open_host<fragile_box>(place);
+  const support::leak_snapshot before;
+  const std::string roots = place / ("data/containers/" + *mortise::state::boot_id());
+  int call = 0;
+  for (bool killed = true; killed; ++call) {
+    CAPTURE(call);
+    killed = conformance::killed_at(call, [&] {
+      const auto box = host.launch(options_for(place, "victim"));
+      if (box.ok()) ::_exit(0);  // as a killed one would: nothing is released
+    });
+    auto result = mortise::state::recover(host);
+    // A child that has not come to its program holds the launcher's lock until it finds that the launcher is dead.
+    for (int wait = 0; result.ok() && !result->alive.empty() && wait < 1000; ++wait) {
+      ::usleep(10'000);
+      result = mortise::state::recover(host);
+    }
+    REQUIRE(result.ok());
+    for (const auto& [id, why] : result->failed) CHECK(mortise::message(why) == "");
+    CHECK(names_in(place / "state") == "");
+    CHECK(names_in(roots) == "");
+    CHECK(before.leaked() == "");
+  }
+  CHECK(call > 100);
+}
+
+TEST_CASE(
+    "container: recovery after a reboot frees stale directories, and ends no process that has an old one's number") {
+  if (missing()) return;
+  const boxes::scene place;
+  killer::at = -1;
+  auto host = boxes::open_host<fragile_box>(place);
+  auto neighbour = host.launch(options_for(place, "neighbour"));
+  REQUIRE_MESSAGE(neighbour.ok(), neighbour.status().ToString());
+  const support::leak_snapshot before;
+  const auto launcher = support::in_child([&] {
+    const auto box = host.launch(options_for(place, "victim"));
+    ::kill(::getpid(), SIGKILL);
+  });
+  CHECK(launcher.signal == SIGKILL);
+  const std::string record = *mortise::sys::read_file(place / "state/victim/record");
+  const std::string roots = place / "data/containers/";
+  REQUIRE(mortise::state::recover(host)->freed == std::vector<std::string>{"victim"});
+  // What a disk still has of it: no process, no cgroup and no mount, only the directories, of a boot that is over.
+  const std::string boot = *mortise::state::boot_id();
+  const std::string root = mortise::state::parse_record(record)->directory;
+  REQUIRE(mortise::sys::make_directories(replaced(root, boot, earlier_boot) + "/upper/etc").ok());
+  REQUIRE(mortise::sys::make_directories(place / "state/victim").ok());
+  const std::string number_of_another = "/proc/" + std::to_string(neighbour->pid()) + "/stat";
+  conformance::write_file(place / "state/victim/record", replaced(record, boot, earlier_boot));
+  conformance::write_file(place / "state/victim/process", *mortise::sys::read_file(number_of_another, 4096));
+  const auto result = mortise::state::recover(host);
+  REQUIRE(result.ok());
+  for (const auto& [id, why] : result->failed) CHECK(mortise::message(why) == "");
+  CHECK(result->freed == std::vector<std::string>{"victim"});
+  CHECK(result->alive == std::vector<std::string>{"neighbour"});
+  CHECK(names_in(place / "state") == "neighbour ");
+  CHECK(names_in(roots) == boot + ' ');
+  CHECK(before.leaked() == "");
   const auto soon = std::chrono::steady_clock::now();
   CHECK(neighbour->wait(soon).status().code() == absl::StatusCode::kDeadlineExceeded);
   CHECK(neighbour->destroy().ok());
