@@ -191,7 +191,9 @@ void keeps_writes_from_layers(scene<Backend>& s) {
     check(::chmod("/bin/tool", 0) == 0 && ::unlink("/one-name") == 0 && ::unlink("/escape") == 0, "change");
     check(::rename("/bin/alias", "/etc/alias") == 0 && ::rmdir("/sticky") == 0 && ::mkdir("/sticky", 0700) == 0,
           "move");
-    check(::setxattr("/noted", "user.note", "x", 1, 0) == 0, "set attribute");
+    check(::setxattr("/noted", "user.note", "x", 1, 0) == 0 && xattr_of("/noted", "user.note") == "x", "set attribute");
+    check(::removexattr("/noted-directory", "user.note") == 0, "remove attribute");
+    check(xattr_of("/noted-directory", "user.note") == std::strerror(ENODATA), "find no attribute");
     return std::string("wrote");
   });
   const bool read_only = made->writable.empty();

@@ -156,7 +156,8 @@ void shows_no_mark_of_an_only_layer(scene<Backend>& s) {
 namespace conformance {
 TEST_CASE_TEMPLATE_INVOKE(rootfs_backend_suite, overlay, unprivileged_overlay, mortise::rootfs::read_only_overlay,
                           mortise::rootfs::unprivileged_read_only_overlay);
-TEST_CASE_TEMPLATE_INVOKE(merging_backend_suite, overlay, unprivileged_overlay, mortise::rootfs::read_only_overlay);
+TEST_CASE_TEMPLATE_INVOKE(merging_backend_suite, overlay, unprivileged_overlay, mortise::rootfs::read_only_overlay,
+                          mortise::rootfs::unprivileged_read_only_overlay);
 }  // namespace conformance
 
 TEST_CASE_TEMPLATE("overlay", Backend, overlay, unprivileged_overlay) {
