@@ -55,5 +55,6 @@ TEST_CASE("probing for EROFS says why it cannot be") {
   const auto seen = support::in_child({.namespaces = CLONE_NEWUSER | CLONE_NEWNS}, [&] {
     return std::string(message(rootfs::probe_erofs(place.path(), rootfs::erofs_way::any)));
   });
+  if (seen.text.find("no EROFS") != std::string::npos) return support::skip("needs a kernel with EROFS");
   CHECK(seen.text.find("Operation not permitted") != std::string::npos);
 }

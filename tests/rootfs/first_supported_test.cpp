@@ -71,6 +71,24 @@ TEST_CASE("first_supported: where the kernel allows nothing each one says why") 
   CHECK(support::names_in(place.path()).empty());
 }
 
+TEST_CASE("first_supported: what the kernel does not know is refused by name, and the next taken") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  rootfs::first_supported<rootfs::erofs, rootfs::overlay, rootfs::copy> all;
+  REQUIRE(all.open(place.path()).ok());
+  const auto known = sys::read_file("/proc/filesystems");  // after what opening may have loaded
+  REQUIRE(known.ok());
+  std::size_t checked = 0;
+  for (const std::string type : {"erofs", "overlay"}) {
+    if (known->find('\t' + type + '\n') != std::string::npos) continue;
+    if (all.refused().size() == checked) break;  // an earlier one was taken
+    CHECK(all.chosen() != type);
+    const std::string& said = all.refused()[checked++];
+    CHECK_MESSAGE(said.find("the kernel has no ") != std::string::npos, said);
+  }
+  if (checked == 0) support::skip("needs a kernel without EROFS or overlayfs: tests/guest boots one");
+}
+
 TEST_CASE("first_supported: before it is opened it says so") {
   const overlay_or_copy all;
   const support::temporary_directory place;

@@ -12,6 +12,8 @@
 #include <conformance/rootfs_backend.hpp>
 
 #include <cstddef>
+#include <mortise/sys/fd.hpp>
+#include <mortise/sys/mount.hpp>
 #include <support/deny.hpp>
 #include <vector>
 
@@ -22,8 +24,16 @@ using mortise::rootfs::unprivileged_overlay;
 
 namespace {
 
+/// Whether this kernel is older than any that is imitated here, before Linux 6.5: mount(2) is all it has.
+bool has_mount_only() {
+  const mortise::sys::unique_fd context(static_cast<int>(mortise::sys::raw_fsopen("overlay")));
+  const mortise::sys::unique_fd layer(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return mortise::sys::raw_fsconfig_fd(context.get(), "lowerdir+", layer.get()) == -EOPNOTSUPP;
+}
+
 /// From now on fsconfig(2) refuses these commands as a kernel that does not know them: EINVAL.
 void deny_fsconfig(const std::vector<unsigned>& commands) {
+  if (has_mount_only()) return;
   std::vector<sock_filter> program = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
                                       {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_fsconfig},
                                       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
