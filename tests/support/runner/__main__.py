@@ -5,12 +5,14 @@ import argparse
 import pathlib
 import sys
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "lint"))  # lists.py knows the suites
+TESTS = pathlib.Path(__file__).resolve().parents[2]
+sys.path += [str(TESTS / "lint"), str(TESTS / "guest")]  # lists.py knows the suites
 
 from builds import BUILDS, Ahead
 from checks import run_checks
 from consume import run_consumers
 from fuzz import run_fuzz
+from guest import run_guest
 from place import HAS_SUDO, IS_ROOT, SOURCE, run
 from programs import run_programs
 from report import FAILED, Report
@@ -49,6 +51,7 @@ def main():
             run_checks(report)
             run_consumers(report)
             run_fuzz(report)
+            run_guest(report)
     ahead.wait()
     if options.ci:
         run_style(report)
