@@ -201,6 +201,7 @@ TEST_CASE("container: what another type of container left is refused by name, no
   auto host = boxes::open_host<fragile_box>(place);
   const auto freed = mortise::state::recover(host);
   REQUIRE(freed.ok());
+  for (const auto& [id, why] : freed->failed) FAIL_CHECK(mortise::message(why));
   CHECK(freed->freed == std::vector<std::string>{"victim"});
   CHECK(names_in(place / "state") == "");
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <mortise/base/id.hpp>
+#include <support/deny.hpp>
 #include <support/fork.hpp>
 #include <support/temporary.hpp>
 #include <thread>
@@ -100,6 +101,24 @@ TEST_CASE("recover: frees what the dead left, in full or not at all" * doctest::
   CHECK(::access((state / "dead").c_str(), F_OK) != 0);
   CHECK(::access((state / "damaged").c_str(), F_OK) == 0);
   CHECK(::access((state / "newer").c_str(), F_OK) == 0);
+}
+
+TEST_CASE("recover: a process that is reaped before it is killed is one that has ended") {
+  const support::temporary_directory state;
+  leave(state.path(), "dead");
+  const pid_t process = ::fork();
+  if (process == 0) ::_exit(::pause());
+  const auto stat = mortise::sys::read_file("/proc/" + std::to_string(process) + "/stat");
+  REQUIRE(stat.ok());
+  overwrite(state / "dead/process", *stat);
+  const auto seen = support::deny({SYS_pidfd_send_signal}, ESRCH, [&] {
+    fake_host host{state.path()};
+    const auto result = mortise::state::recover(host);
+    return result.ok() && result->failed.empty() && result->freed == std::vector<std::string>{"dead"};
+  });
+  ::kill(process, SIGKILL);
+  ::waitpid(process, nullptr, 0);
+  CHECK(seen.code == 0);
 }
 
 TEST_CASE("recover: what could not be freed stays recorded and is tried again" * doctest::test_suite("unprivileged")) {

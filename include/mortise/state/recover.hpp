@@ -161,7 +161,9 @@ inline absl::Status end_process(const orphan& of) {
   if (boot.ok() && *boot != of.record.boot) return absl::OkStatus();
   const auto pidfd = sys::open_process(*of.process);
   if (!pidfd.ok()) return absl::IsNotFound(pidfd.status()) ? absl::OkStatus() : pidfd.status();
-  MORTISE_RETURN_IF_ERROR(sys::signal_process(pidfd->get(), SIGKILL));
+  const absl::Status killed = sys::signal_process(pidfd->get(), SIGKILL);
+  if (absl::IsNotFound(killed)) return absl::OkStatus();  // it had ended, and has been reaped since it was opened
+  MORTISE_RETURN_IF_ERROR(killed);
   return sys::wait_for_end(pidfd->get(), std::chrono::steady_clock::now() + std::chrono::seconds(30));
 }
 
