@@ -11,7 +11,7 @@ import tempfile
 import typing
 
 from builds import BUILDS, compile_targets, executables, set_up
-from place import BUILD, IS_ROOT, SOURCE, Outcome, keep_log, run
+from place import BUILD, HAS_SUDO, IS_ROOT, SOURCE, Outcome, keep_log, run
 from report import FAILED, SKIPPED
 from suites import collect
 
@@ -23,7 +23,7 @@ PACKAGES = ("busybox-static", "e2fsprogs", "xfsprogs", "util-linux", "mount", "k
 
 
 class Line(typing.NamedTuple):
-    """One run of a suite in the guest."""
+    """One run of a suite in the guest; what follows the name is read by `inside`, in this order."""
 
     name: str
     user: str  # "root" or "user"
@@ -63,6 +63,7 @@ PLAN = (
     Line("guest as user", "user", BOTH, "launch", f"--test-suite=unprivileged {without('clone: a large caller*')}"),
     Line("guest as user", "user", BOTH, "rootfs", f"{only('rootfs backend*unprivileged*,overlay_probe*')} {SHORT}"),
 )
+AS_ROOT = () if IS_ROOT else ("sudo",)
 DISK_MODULES = ("virtio_pci", "virtio_blk", "ext4")
 ALIVE_SECONDS = 5
 DEADLINE = 600
@@ -93,8 +94,9 @@ def run_guest(report, kernel=None, modules=None):
 
 
 def boot(binaries, wanted, kernel, modules):
-    if not IS_ROOT:
-        raise Absent("needs root, to make the guest's disk")
+    if not IS_ROOT and not HAS_SUDO:
+        raise Absent("needs root or sudo, to make the guest's disk")
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # where mke2fs and depmod are, and no user looks
     absent = [name for name in ("qemu-system-x86_64", "mmdebstrap", "mke2fs", "cpio", "depmod", "dpkg-query")
               if shutil.which(name) is None]
     if absent or os.uname().machine != "x86_64":
@@ -168,14 +170,11 @@ def root_disk(binaries):
     print(f"making the guest's root of {len(packages)} packages (once)", flush=True)
     with tempfile.TemporaryDirectory(dir=PLACE) as scratch:
         root = pathlib.Path(scratch) / "root"
-        checked(["mmdebstrap", "--mode=root", "--variant=apt", f"--include={','.join(packages)}",
+        checked([*AS_ROOT, "mmdebstrap", "--mode=root", "--variant=apt", f"--include={','.join(packages)}",
                  "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
-                 "--dpkgopt=path-exclude=/usr/share/man/*", suite[1], root])
-        (root / "tests").mkdir(exist_ok=True)
-        shutil.rmtree(root / "var/lib/apt", ignore_errors=True)
-        for older in PLACE.glob("root-*.ext4"):
-            older.unlink()
+                 "--dpkgopt=path-exclude=/usr/share/man/*", '--customize-hook=mkdir "$1/tests"', suite[1], root])
         ext4(root, disk, spare=512)
+        checked([*AS_ROOT, "rm", "-rf", root])
     return disk
 
 
@@ -197,7 +196,7 @@ def tests_disk(scratch, binaries, wanted, modules):
     for name, binary in binaries.items():
         checked(["objcopy", "--strip-debug", binary, folder / name])
     shutil.copy(HERE / "inside", folder)
-    (folder / "plan").write_text("".join(f"{each.user} {each.modules} {each.suite} {each.options}\n" for each in wanted))
+    (folder / "plan").write_text("".join(f"{' '.join(each[1:])}\n" for each in wanted))
     disk = scratch / "tests.ext4"
     if modules is not None:
         install_modules(modules, folder / "lib/modules")
@@ -256,9 +255,10 @@ def needed(modules, names):
 
 def ext4(folder, disk, spare):
     """A disk with a folder's files and so many MiB free."""
-    size = int(checked(["du", "-sk", folder]).split()[0]) // 1024 * 5 // 4 + spare
+    size = int(checked([*AS_ROOT, "du", "-sk", folder]).split()[0]) // 1024 * 5 // 4 + spare
     part = disk.with_suffix(".part")
-    checked(["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", folder, part, f"{size}M"])
+    checked([*AS_ROOT, "mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "root_owner=0:0", "-d", folder, part,
+             f"{size}M"])
     part.rename(disk)
 
 
