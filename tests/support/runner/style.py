@@ -5,7 +5,7 @@ import concurrent.futures
 import json
 import time
 
-from builds import BUILDS
+from builds import BUILDS, set_up
 from place import JOBS, SOURCE, keep_log, run
 from report import FAILED, PASSED, SKIPPED
 
@@ -34,6 +34,9 @@ def run_format(report):
 def run_tidy(report):
     """The ODR program sees every header, the examples see them put to use. A time-box ends what takes too long."""
     build = next(build for build in BUILDS if build.name == "asan")
+    if (failure := set_up(build)) is not None:
+        report.add(FAILED, "tidy/configure", failure.why, failure.log)
+        return
     commands = json.loads((build.directory / "compile_commands.json").read_text())
     wanted = ("../../tests/odr/first.cpp", "../../examples/")
     units = sorted({each["file"] for each in commands if each["file"].startswith(wanted)}, reverse=True)
