@@ -58,7 +58,7 @@ PLAN = (
     Line("guest", "root", BOTH, "launch", without("clone: a large caller*,clone: works from many threads*")),
     Line("guest", "root", BOTH, "container", ""),
     Line("guest", "root", BOTH, "rootfs",
-         f"'--source-file=*overlay_*,*erofs_*,*bind_test.cpp,*upper_test.cpp,*copy_inode_test.cpp' {SHORT}"),
+         f"'--source-file=*overlay_*,*erofs_*,*bind_test.cpp,*upper_test.cpp,*project_bound*,*copy_inode_test.cpp' {SHORT}"),
     Line("guest as user", "user", BOTH, "sys", f"--test-suite=unprivileged {without('path: deep*')}"),
     Line("guest as user", "user", BOTH, "launch", f"--test-suite=unprivileged {without('clone: a large caller*')}"),
     Line("guest as user", "user", BOTH, "rootfs", f"{only('rootfs backend*unprivileged*,overlay_probe*')} {SHORT}"),

@@ -105,17 +105,19 @@ class child_mounts : public child_aufs {
     return done;
   }
 
-  /// Where it lies no device works, so that no other made there does: it is bound over itself by a mount that lets it.
+  /// The node lies in a tmpfs that nobody else reaches, and is bound over an empty file.
   long run(const model::op::make_node& o) {
     return make_entry(o.where, [&](int parent, const char* name) -> long {
-      long done = step("mknod", sys::call(SYS_mknodat, parent, name, o.mode, static_cast<unsigned>(o.device)));
+      long done = open_nodes();
+      const auto device = static_cast<unsigned>(o.device);
+      if (done >= 0) done = step("mknod", sys::call(SYS_mknodat, nodes_.get(), name, o.mode, device));
       // mknod(2) applies the umask
-      if (done >= 0) done = step("chmod", sys::call(SYS_fchmodat, parent, name, o.mode & 07777));
+      if (done >= 0) done = step("chmod", sys::call(SYS_fchmodat, nodes_.get(), name, o.mode & 07777));
+      if (done >= 0) done = step("make file", sys::call(SYS_mknodat, parent, name, S_IFREG | 0444, 0));
       if (done < 0) return done;
-      const sys::unique_fd node(static_cast<int>(step("open_tree", sys::raw_clone_tree(parent, name, false))));
+      const sys::unique_fd node(static_cast<int>(copy_node(name, parent)));
       if (!node) return node.get();
-      done = step("mount_setattr", sys::raw_clear_mount_flags(node.get(), model::mount_flag::no_dev));
-      return done < 0 ? done : step("move_mount", sys::raw_attach_at(node.get(), parent, name));
+      return step("move_mount", sys::raw_attach_at(node.get(), parent, name));
     });
   }
   long run(const model::op::make_symlink& o) {
@@ -214,12 +216,40 @@ class child_mounts : public child_aufs {
   /// One empty read-only tmpfs for all masked directories, detached.
   long empty_directory() {
     if (masked_) return step("open_tree", sys::raw_clone_tree(masked_.get(), "", false));
+    using namespace model::mount_flag;
+    return new_tmpfs(read_only | no_suid | no_dev | no_exec);
+  }
+
+  /// The one file system of the container in which device nodes work.
+  long open_nodes() {
+    using namespace model::mount_flag;
+    if (nodes_) return 0;
+    const long made = new_tmpfs(no_suid | no_exec);
+    if (made >= 0) nodes_.reset(static_cast<int>(made));
+    return made;
+  }
+
+  /// Before Linux 6.15 nothing is copied that is not attached: so the nodes' file system is for a moment, over a
+  /// directory that is reached by its descriptor. What was attached once cannot be again; the next node gets another.
+  long copy_node(const char* name, int directory) {
+    long copy = sys::raw_clone_tree(nodes_.get(), name, false);
+    if (copy != -EINVAL) return step("open_tree", copy);
+    long done = step("move_mount", sys::raw_attach(nodes_.get(), directory));
+    if (done < 0) return done;
+    copy = step("open_tree", sys::raw_clone_tree(nodes_.get(), name, false));
+    done = step("fchdir", sys::call(SYS_fchdir, nodes_.get()));
+    if (done >= 0) done = step("umount", sys::call(SYS_umount2, ".", MNT_DETACH));
+    if (done >= 0) done = step("chdir", sys::call(SYS_chdir, "/"));
+    nodes_.reset();
+    return done < 0 ? done : copy;
+  }
+
+  long new_tmpfs(std::uint64_t flags) {
     const sys::unique_fd context(static_cast<int>(step("fsopen", sys::raw_fsopen("tmpfs"))));
     if (!context) return context.get();
     const long made = step("fsconfig create", sys::raw_fsconfig_create(context.get()));
     if (made < 0) return explain(context.get(), made);
-    using namespace model::mount_flag;
-    return step("fsmount", sys::raw_fsmount(context.get(), read_only | no_suid | no_dev | no_exec));
+    return step("fsmount", sys::raw_fsmount(context.get(), flags));
   }
 
   /// The null device of the container's own /dev, detached; anything else under that name is refused.
@@ -239,6 +269,7 @@ class child_mounts : public child_aufs {
 
   sys::unique_fd masked_;
   sys::unique_fd null_;
+  sys::unique_fd nodes_;
 };
 
 }  // namespace mortise::launch

@@ -67,11 +67,4 @@ inline long raw_map_ids(int tree, int user_namespace) {
   return call(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &change, sizeof change);
 }
 
-/// Clears MOUNT_ATTR_* flags of the mount whose root is behind a descriptor.
-inline long raw_clear_mount_flags(int tree, std::uint64_t flags) {
-  mount_attr change{};
-  change.attr_clr = flags;
-  return call(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &change, sizeof change);
-}
-
 }  // namespace mortise::sys
