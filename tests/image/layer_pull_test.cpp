@@ -175,6 +175,8 @@ TEST_CASE("layer_pull: layers that an opaque root hides are left out") {
     REQUIRE(here.provide() == "");
     REQUIRE(here.image->layers.size() == 2);
     CHECK(::access((here.image->layers.front().directory + "/seen").c_str(), F_OK) == 0);
+    CHECK(here.image->layers[0].opaque_root == true);
+    CHECK(here.image->layers[1].opaque_root == false);
   }
 }
 

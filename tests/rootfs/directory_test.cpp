@@ -79,3 +79,18 @@ TEST_CASE("rootfs directory: layers are visible from the top, once, down to an o
   layers.repeat(3);
   CHECK(rootfs::visible_layers<format>(layers.all()).value() == paths{prefix + '3', prefix + '1', prefix + '2'});
 }
+
+TEST_CASE("rootfs directory: what a store knows of a layer's root is not looked up") {
+  const support::temporary_directory directory;
+  layer_set set(directory / "layer-");
+  for (int each = 0; each < 3; ++each) set.add({});
+  model::layers layers = set.all();
+  layers[0].directory = directory / "missing";
+  layers[1].opaque_root = true;
+  layers[2].opaque_root = false;
+  const std::string prefix = directory / "layer-";
+  using paths = std::vector<std::string>;
+  CHECK(rootfs::visible_layers<format>(layers).value() == paths{prefix + '2', prefix + '1'});
+  layers[1].opaque_root = {};
+  CHECK(rootfs::visible_layers<format>(layers).status().code() == absl::StatusCode::kNotFound);
+}

@@ -141,7 +141,7 @@ class layer_pull {
       if (std::find(missing_.begin(), missing_.end(), at) == missing_.end())
         report(at, progress::stage::ready, 0, true);
       if (ready_[at]->opaque_root) out.clear();
-      out.push_back({diff_id(at), ready_[at]->directory});
+      out.push_back({diff_id(at), ready_[at]->directory, ready_[at]->opaque_root});
     }
     return out;
   }

@@ -69,6 +69,8 @@ struct one_of_layers {
 struct layer {
   std::optional<digest> diff_id;  ///< of the uncompressed tar it was made from, if it was
   std::string directory;          ///< where it lies, absolute
+  /// Whether its own root hides all layers below, where the store knows; else the backend looks.
+  std::optional<bool> opaque_root = {};
 };
 
 /// Bottom first, as in a manifest.

@@ -10,7 +10,6 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <mortise/base/status.hpp>
 #include <mortise/model/layer.hpp>
@@ -18,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -39,8 +39,8 @@ absl::Status in_new_directory(const std::string& directory, What what) {
   return first_error(status, sys::remove_tree(place));
 }
 
-/// What every backend's `destroy` does: false if there was nothing. The backends' own mounts are seen by nobody else and
-/// end with the last process in them; what somebody else has mounted over the root is detached, not emptied.
+/// What every backend's `destroy` does: false if there was nothing. The backends' own mounts are seen by nobody else
+/// and end with the last process in them; what somebody else has mounted over the root is detached, not emptied.
 inline absl::StatusOr<bool> destroy_directory(const std::string& path) {
   struct stat about{};
   if (::lstat(path.c_str(), &about) != 0) {
@@ -92,10 +92,11 @@ constexpr std::optional<std::string_view> deleted_by(std::string_view entry) {
 template <class Format>
 absl::StatusOr<std::vector<std::string>> visible_layers(const model::layers& layers) {
   std::vector<std::string> out;
+  std::unordered_set<std::string_view> seen;
   for (auto each = layers.rbegin(); each != layers.rend(); ++each) {
-    if (std::find(out.begin(), out.end(), each->directory) != out.end()) continue;
+    if (!seen.insert(each->directory).second) continue;
     out.push_back(each->directory);
-    const auto last = is_opaque<Format>(each->directory);
+    const auto last = each->opaque_root ? absl::StatusOr<bool>(*each->opaque_root) : is_opaque<Format>(each->directory);
     if (!last.ok()) return annotate(last.status(), concat("read layer '", each->directory, '\''));
     if (*last) break;
   }
