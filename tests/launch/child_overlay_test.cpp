@@ -23,9 +23,9 @@ using namespace mortise;
 namespace {
 
 /// Makes an overlay of so many layers in a child, and returns what went wrong, or what it shows.
-std::string overlay(const std::string& place, int count, bool writable, rlim_t descriptors = 0, int refusal = 0) {
-  model::op::new_overlay wanted{{}, {}, {}, place + "/root", model::slot{1}};
-  for (int each = 0; each < count; ++each) wanted.lower.push_back(place + "/lower-" + std::to_string(each));
+std::string overlay(const std::string& place, std::vector<std::string> layers, bool writable, rlim_t descriptors = 0,
+                    int refusal = 0) {
+  model::op::new_overlay wanted{std::move(layers), {}, {}, place + "/root", model::slot{1}};
   if (writable) {
     wanted.upper = place + "/upper";
     wanted.work = place + "/work";
@@ -47,6 +47,12 @@ std::string overlay(const std::string& place, int count, bool writable, rlim_t d
                              return ::mkdirat(slots[1], "new", 0700) == 0 ? "writable" : errno_text(errno);
                            })
       .text;
+}
+
+std::string overlay(const std::string& place, int count, bool writable, rlim_t descriptors = 0, int refusal = 0) {
+  std::vector<std::string> layers;
+  for (int each = 0; each < count; ++each) layers.push_back(place + "/lower-" + std::to_string(each));
+  return overlay(place, std::move(layers), writable, descriptors, refusal);
 }
 
 void make(const std::string& place, int count) {
@@ -84,6 +90,20 @@ TEST_CASE("child_overlay: few descriptors are enough where the kernel takes laye
   const support::temporary_directory place;
   make(place.path(), 100);
   CHECK(overlay(place.path(), 100, true, 40) == "writable");
+}
+
+TEST_CASE("child_overlay: a path of any spelling is taken, whether as a string or not") {
+  if (support::missing_root()) return;
+  for (const std::string name : {"a\\b", "a:b,c=d e", "a\\\\\\:b"}) {
+    for (const int refusal : {0, EINVAL, EOPNOTSUPP}) {
+      const support::temporary_directory place;
+      const std::string odd = place / name;
+      REQUIRE(::mkdir(odd.c_str(), 0755) == 0);
+      make(place.path(), 1);
+      make(odd, 2);
+      CHECK(overlay(odd, {place / "lower-0", odd + "/lower-0", odd + "/lower-1"}, true, 0, refusal) == "writable");
+    }
+  }
 }
 
 TEST_CASE("child_overlay: mount(2) needs a descriptor for each layer, and says so") {

@@ -23,8 +23,8 @@
 
 namespace mortise::launch {
 
-/// A ladder, from the newest rung down; each takes as many layers as the kernel stacks, with paths of any length,
-/// because each names a directory by the number of a descriptor.
+/// A ladder, from the newest rung down; each takes as many layers as the kernel stacks, with paths of any length and
+/// spelling, because each can name a directory by the number of a descriptor.
 class child_overlay : public child_named {
  public:
   using child_named::child_named;
@@ -51,21 +51,24 @@ class child_overlay : public child_named {
     const sys::unique_fd context(static_cast<int>(step("fsopen", sys::raw_fsopen("overlay"))));
     if (context.get() == -ENOSYS) return unsupported;
     if (!context) return context.get();
-    for (const auto& lower : o.lower) {
-      const long added = step("lowerdir+", add_directory(context.get(), way, "lowerdir+", lower));
-      // The first refusal of the key itself is an older kernel's.
-      if (added == -EINVAL && &lower == &o.lower.front()) return unsupported;
-      if (added == -EOPNOTSUPP && &lower == &o.lower.front()) return unsupported_at_all;
-      if (added < 0) return explain(context.get(), added);
-    }
-    if (!o.upper.empty()) {
-      const long upper = step("upperdir", add_directory(context.get(), way, "upperdir", o.upper));
-      if (upper < 0) return explain(context.get(), upper);
-      const long work = step("workdir", add_directory(context.get(), way, "workdir", o.work));
-      if (work < 0) return explain(context.get(), work);
-    }
+    long done = add_lower(context.get(), way, o);
+    if (done >= 0 && !o.upper.empty()) done = add_directory(context.get(), way, "upperdir", o.upper);
+    if (done >= 0 && !o.upper.empty()) done = add_directory(context.get(), way, "workdir", o.work);
+    if (done == unsupported || done == unsupported_at_all) return done;
+    if (done < 0) return explain(context.get(), done);
     const long set = set_flags(context.get(), o);
     return set < 0 ? set : mount(context.get(), o.upper.empty() ? model::mount_flag::read_only : 0, o.to);
+  }
+
+  long add_lower(int context, rung way, const model::op::new_overlay& o) {
+    for (const auto& each : o.lower) {
+      const long added = add_directory(context, way, "lowerdir+", each);
+      // The first refusal of the key itself is an older kernel's.
+      if (added == -EINVAL && &each == &o.lower.front()) return unsupported;
+      if (added == -EOPNOTSUPP && &each == &o.lower.front()) return unsupported_at_all;
+      if (added < 0) return added;
+    }
+    return 0;
   }
 
   long set_flags(int context, const model::op::new_overlay& o) {
@@ -78,16 +81,28 @@ class child_overlay : public child_named {
     return 0;
   }
 
+  /// What can be a string is one: a call in place of three.
   long add_directory(int context, rung way, const char* key, const std::string& path) {
-    const long opened = open_directory(path);
+    if (is_string(path)) return step(key, sys::raw_fsconfig_string(context, key, path.c_str()));
+    const long opened = step(key, open_directory(path));
     if (opened < 0) return opened;
     const sys::unique_fd directory(static_cast<int>(opened));
-    if (way == rung::descriptors) return sys::raw_fsconfig_fd(context, key, directory.get());
+    return add_descriptor(context, way, key, directory.get());
+  }
+
+  long add_descriptor(int context, rung way, const char* key, int directory) {
+    if (way == rung::descriptors) {
+      const long added = step(key, sys::raw_fsconfig_fd(context, key, directory));
+      return added == -EINVAL ? unsupported : added;  // what else is wrong with it the next rung says
+    }
     char name[descriptors_of_process.size() + 16];
     std::memcpy(name, descriptors_of_process.data(), descriptors_of_process.size());
-    *std::to_chars(name + descriptors_of_process.size(), name + sizeof name - 1, opened).ptr = 0;
-    return sys::raw_fsconfig_string(context, key, name);
+    *std::to_chars(name + descriptors_of_process.size(), name + sizeof name - 1, directory).ptr = 0;
+    return step(key, sys::raw_fsconfig_string(context, key, name));
   }
+
+  /// Of fsconfig(2) a string has 255 bytes, and of overlayfs no backslash: it would take the next character as it is.
+  static bool is_string(const std::string& path) { return path.size() <= 255 && path.find('\\') == std::string::npos; }
 
   // --- mount(2) ------------------------------------------------------------------------------------------------------
 
