@@ -39,6 +39,13 @@ TEST_CASE("plan_text: the whole, stage by stage") {
         "at '/h' <- #3\n");
 }
 
+TEST_CASE("plan_text: an overlay on a tree") {
+  model::plan plan;
+  plan.add(model::stage::root, op::new_overlay{{}, "/u", "/w", "/m", slot{2}, false, true, slot{1}});
+  CHECK(model::to_text(plan) ==
+        "clone flags 0x0\nroot\n  mount overlay of #1 volatile -> #2\n      upper /u\n      work  /w\n");
+}
+
 TEST_CASE("plan: what is kept goes with it") {
   const auto kept = std::make_shared<int>(1);
   {

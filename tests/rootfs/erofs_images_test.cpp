@@ -56,6 +56,19 @@ TEST_CASE("an image is mounted once, and shown as often as is asked") {
   CHECK(shown_by(others.mount(at.path)) != shown_by(first));
 }
 
+TEST_CASE("what is shared is the mount that is kept") {
+  if (support::missing_root() || support::missing_erofs()) return;
+  const one_image at;
+  if (missing_copies(at.path)) return;
+  const rootfs::erofs_images images;
+  const auto first = images.share(at.path);
+  const auto second = images.share(at.path);
+  REQUIRE_MESSAGE(first.ok(), message(first.status()));
+  REQUIRE(second.ok());
+  CHECK(first->get() == second->get());
+  CHECK((*first)->get() != images.mount(at.path)->get());
+}
+
 TEST_CASE("an image that was made anew in the same place is another one") {
   if (support::missing_root() || support::missing_erofs()) return;
   const one_image at;

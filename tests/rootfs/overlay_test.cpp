@@ -2,18 +2,12 @@
 #include <mortise/rootfs/overlay.hpp>
 
 #include <doctest/doctest.h>
-#include <linux/filter.h>
 #include <linux/mount.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <conformance/merging_backend.hpp>
 #include <conformance/rootfs_backend.hpp>
 
-#include <cstddef>
-#include <mortise/sys/fd.hpp>
-#include <mortise/sys/mount.hpp>
 #include <support/deny.hpp>
 #include <vector>
 
@@ -23,29 +17,6 @@ using mortise::rootfs::overlay;
 using mortise::rootfs::unprivileged_overlay;
 
 namespace {
-
-/// Whether this kernel is older than any that is imitated here, before Linux 6.5: mount(2) is all it has.
-bool has_mount_only() {
-  const mortise::sys::unique_fd context(static_cast<int>(mortise::sys::raw_fsopen("overlay")));
-  const mortise::sys::unique_fd layer(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  return mortise::sys::raw_fsconfig_fd(context.get(), "lowerdir+", layer.get()) == -EOPNOTSUPP;
-}
-
-/// From now on fsconfig(2) refuses these commands as a kernel that does not know them: EINVAL.
-void deny_fsconfig(const std::vector<unsigned>& commands) {
-  if (has_mount_only()) return;
-  std::vector<sock_filter> program = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
-                                      {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_fsconfig},
-                                      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
-                                      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, args[1])}};
-  for (const unsigned each : commands) {
-    program.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, each});
-    program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EINVAL});
-  }
-  program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-  conformance::check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install filter");
-}
 
 /// On each kernel's way of making an overlay the same root comes out, and the container can write to it, with no more
 /// descriptors than processes usually have. `deny` takes the newer ways away.
@@ -73,12 +44,12 @@ void works_without(scene<Backend>& s, Deny deny, const std::vector<int>& counts)
 template <class Backend>
 void works_without_descriptors(scene<Backend>& s) {
   s.use_long_paths(250);
-  works_without(s, [] { deny_fsconfig({FSCONFIG_SET_FD}); }, {1, 2, 20, 500});
+  works_without(s, [] { support::deny_fsconfig({FSCONFIG_SET_FD}); }, {1, 2, 20, 500});
 }
 template <class Backend>
 void works_with_mount_only(scene<Backend>& s) {
   s.use_long_paths(200);
-  works_without(s, [] { deny_fsconfig({FSCONFIG_SET_FD, FSCONFIG_SET_STRING}); }, {1, 2, 20, 500});
+  works_without(s, [] { support::deny_fsconfig({FSCONFIG_SET_FD, FSCONFIG_SET_STRING}); }, {1, 2, 20, 500});
 }
 template <class Backend>
 void works_without_fsopen(scene<Backend>& s) {

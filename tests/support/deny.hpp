@@ -3,13 +3,18 @@
 /// \file
 /// Making system calls fail as an older kernel or a stricter sandbox would: a seccomp filter in a forked child.
 
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <mortise/sys/fd.hpp>
+#include <mortise/sys/mount.hpp>
 #include <support/fork.hpp>
 #include <utility>
 #include <vector>
@@ -29,6 +34,34 @@ inline void deny_system_calls(const std::vector<long>& calls, int error) {
   const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
   // Root needs no no_new_privs to install a filter, and must not have it: it would change what exec gives.
   if (::geteuid() != 0) detail::check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "set no_new_privs");
+  detail::check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install seccomp filter");
+}
+
+namespace detail {
+
+/// Whether this kernel is older than any that deny_fsconfig imitates, before Linux 6.5: mount(2) is all that overlays
+/// have.
+inline bool has_mount_only() {
+  const mortise::sys::unique_fd context(static_cast<int>(mortise::sys::raw_fsopen("overlay")));
+  const mortise::sys::unique_fd layer(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return mortise::sys::raw_fsconfig_fd(context.get(), "lowerdir+", layer.get()) == -EOPNOTSUPP;
+}
+
+}  // namespace detail
+
+/// From now on fsconfig(2) refuses these commands as a kernel that does not know them: EINVAL. Root's only.
+inline void deny_fsconfig(const std::vector<unsigned>& commands) {
+  if (detail::has_mount_only()) return;
+  std::vector<sock_filter> program = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+                                      {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_fsconfig},
+                                      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+                                      {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, args[1])}};
+  for (const unsigned each : commands) {
+    program.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, each});
+    program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EINVAL});
+  }
+  program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
   detail::check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install seccomp filter");
 }
 

@@ -31,6 +31,12 @@ class child_overlay : public child_named {
 
   /// By descriptors (Linux 6.13), else by names appended one by one (6.8), else by mount(2) with all in one page.
   long run(const model::op::new_overlay& o) {
+    if (o.lower_tree) {
+      const long done = configure(o, rung::descriptors);  // as it is: Linux 6.15
+      if (done != -EINVAL && done != unsupported && done != unsupported_at_all) return done;
+      const long attached = attach_lower(o);
+      if (attached < 0) return attached;
+    }
     for (const auto way : {rung::descriptors, rung::names}) {
       const long done = configure(o, way);
       if (done == unsupported_at_all) break;
@@ -44,6 +50,15 @@ class child_overlay : public child_named {
   static constexpr long unsupported = LONG_MIN;
   /// Before Linux 6.5 the options are not overlayfs' own yet: any text is taken, and refused when it is too late.
   static constexpr long unsupported_at_all = LONG_MIN + 1;
+
+  /// Others may use the tree: a copy is attached, unless the kernel makes none, and so has no others.
+  long attach_lower(const model::op::new_overlay& o) {
+    const long copy = sys::raw_clone_tree(at(*o.lower_tree), "", false);
+    if (copy < 0 && copy != -EINVAL) return step("open_tree", copy);
+    if (copy >= 0) set(*o.lower_tree, copy);
+    const sys::unique_fd target(static_cast<int>(step("open", open_directory(o.mount_point))));
+    return target ? step("move_mount", sys::raw_attach(at(*o.lower_tree), target.get())) : target.get();
+  }
 
   // --- fsopen(2) -----------------------------------------------------------------------------------------------------
 
@@ -61,14 +76,18 @@ class child_overlay : public child_named {
   }
 
   long add_lower(int context, rung way, const model::op::new_overlay& o) {
+    if (o.lower_tree) return first_added(add_descriptor(context, way, "lowerdir+", at(*o.lower_tree)));
     for (const auto& each : o.lower) {
       const long added = add_directory(context, way, "lowerdir+", each);
-      // The first refusal of the key itself is an older kernel's.
-      if (added == -EINVAL && &each == &o.lower.front()) return unsupported;
-      if (added == -EOPNOTSUPP && &each == &o.lower.front()) return unsupported_at_all;
-      if (added < 0) return added;
+      if (added < 0) return &each == &o.lower.front() ? first_added(added) : added;
     }
     return 0;
+  }
+
+  /// The first refusal of the key itself is an older kernel's.
+  static long first_added(long result) {
+    if (result == -EINVAL) return unsupported;
+    return result == -EOPNOTSUPP ? unsupported_at_all : result;
   }
 
   long set_flags(int context, const model::op::new_overlay& o) {
@@ -125,6 +144,8 @@ class child_overlay : public child_named {
       if (directory < 0) return directory;
       return options.add(before) && options.add(directory) ? 0 : -E2BIG;
     };
+    if (o.lower_tree && !(options.add("lowerdir=") && options.add(static_cast<long>(at(*o.lower_tree)))))
+      return step("lowerdir", -E2BIG);
     for (const auto& lower : o.lower) {
       const long added = step("lowerdir", add(&lower == &o.lower.front() ? "lowerdir=" : ":", lower));
       if (added < 0) return added;

@@ -24,9 +24,11 @@ class child_steps {
   [[nodiscard]] int at(model::slot which) const { return slots_[static_cast<std::size_t>(which)]; }
   void set(model::slot which, long fd) { slots_[static_cast<std::size_t>(which)] = static_cast<int>(fd); }
 
-  /// Names the sub-step that a failure is reported under, and passes the result on.
+  /// Names the sub-step that a failure is reported under, and passes the result on. What the kernel said of one before
+  /// no longer counts.
   long step(const char* name, long result) {
     report_.step = name;
+    report_.detail[0] = 0;
     return result;
   }
   /// A failure of our own finding, or one that needs more words.

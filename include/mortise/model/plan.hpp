@@ -100,6 +100,9 @@ struct new_overlay {
   slot to;
   bool user_xattrs = false;  ///< `userxattr`: overlay attributes in the user namespace of names
   bool is_volatile = true;   ///< `volatile`: no sync of the upper file system, for a root that is thrown away
+  /// In place of `lower`: a detached tree, which others may use too. Where the kernel wants it attached (before Linux
+  /// 6.15) it is so at `mount_point`, itself where the kernel cannot copy it either.
+  std::optional<slot> lower_tree = {};
 };
 /// A new aufs, detached: aufs(5). Directories are absolute host paths, the lower ones top-most first. Without `upper`
 /// it is read-only. `mount_point` is an empty host directory, used for a moment.

@@ -51,7 +51,8 @@ struct summary {
   std::string operator()(const op::adopt_tree& o) const { return concat("take tree ", o.from); }
   std::string operator()(const op::new_filesystem& o) const { return concat("mount ", o.type); }
   std::string operator()(const op::new_overlay& o) const {
-    return concat("mount overlay of ", o.lower.size(), " layers");
+    return o.lower_tree ? concat("mount overlay of ", slot_text(*o.lower_tree))
+                        : concat("mount overlay of ", o.lower.size(), " layers");
   }
   std::string operator()(const op::new_aufs& o) const { return concat("mount aufs of ", o.lower.size(), " layers"); }
   std::string operator()(const op::attach& o) const {

@@ -28,7 +28,7 @@ namespace mortise::rootfs {
 /// must be in the image.
 /// Fails with: PERMISSION_DENIED without CAP_SYS_ADMIN in the first user namespace; NOT_FOUND (ENODEV) where the kernel
 /// has no EROFS; INVALID_ARGUMENT where it is older than 6.4.
-/// Leaves behind: `root`, and if it is writable `image`, `upper` and `work`, in the container's directory, until
+/// Leaves behind: `root`, and if it is writable `upper` and `work`, in the container's directory, until
 /// `destroy`; no mount that anybody else sees.
 template <access Access, erofs_way Way = erofs_way::any>
 struct basic_erofs {
@@ -39,18 +39,18 @@ struct basic_erofs {
   absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
     const std::string root = what.directory + "/root";
     MORTISE_RETURN_IF_ERROR(make_directory(root));
-    MORTISE_ASSIGN_OR_RETURN(const shown image, add_image(what, plan));
     if constexpr (Access == access::read_only) {
-      plan.add(model::stage::root, model::op::enter_root{image.slot, root});
+      MORTISE_ASSIGN_OR_RETURN(const model::slot image, show(what, plan));
+      plan.add(model::stage::root, model::op::enter_root{image, root});
       return model::rootfs{};
     } else {
-      return add_overlay(what, root, image, plan);
+      return add_overlay(what, root, plan);
     }
   }
 
   absl::StatusOr<model::slot> show(const request& what, model::plan& plan) const {
-    MORTISE_ASSIGN_OR_RETURN(const shown image, add_image(what, plan));
-    return image.slot;
+    MORTISE_ASSIGN_OR_RETURN(auto tree, of_image(what, [this](const auto& image) { return images_.mount(image); }));
+    return adopt(std::make_shared<const sys::unique_fd>(std::move(tree)), plan);
   }
 
   absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_upper(directory); }
@@ -61,35 +61,32 @@ struct basic_erofs {
   }
 
  private:
-  /// The image's mount: the plan's descriptor, and where the child has it.
-  struct shown {
-    int tree;
-    model::slot slot;
-  };
-
-  [[nodiscard]] absl::StatusOr<shown> add_image(const request& what, model::plan& plan) const {
+  /// What `take` gives of the image's directory.
+  template <class Take>
+  static auto of_image(const request& what, Take take) -> decltype(take(what.directory)) {
     if (what.layers.size() != 1) {
       return error(absl::StatusCode::kInvalidArgument,
                    concat("provision ", name, ": ", what.layers.size(), " layers, and a packed image is one"));
     }
     const std::string& directory = what.layers.front().directory;
-    auto tree = images_.mount(directory);
+    auto tree = take(directory);
     if (!tree.ok()) return annotate(tree.status(), concat("provision ", name, ": image '", directory, '\''));
-    const shown out{tree->get(), plan.new_slot()};
-    plan.add(model::stage::root, model::op::adopt_tree{out.tree, out.slot});
-    plan.keep(std::make_shared<sys::unique_fd>(*std::move(tree)));
+    return tree;
+  }
+
+  static model::slot adopt(std::shared_ptr<const sys::unique_fd> tree, model::plan& plan) {
+    const model::slot out = plan.new_slot();
+    plan.add(model::stage::root, model::op::adopt_tree{tree->get(), out});
+    plan.keep(std::move(tree));
     return out;
   }
 
-  /// Kernels before 6.15 take no detached tree as a layer: so it is attached, where only the child sees it.
-  static absl::StatusOr<model::rootfs> add_overlay(const request& what, const std::string& root, const shown& image,
-                                                   model::plan& plan) {
-    const std::string lower = what.directory + "/image";
-    MORTISE_RETURN_IF_ERROR(make_directory(lower));
-    MORTISE_ASSIGN_OR_RETURN(const upper_directories on, make_upper<layer_format>(what, image.tree, plan));
+  absl::StatusOr<model::rootfs> add_overlay(const request& what, const std::string& root, model::plan& plan) const {
+    MORTISE_ASSIGN_OR_RETURN(auto tree, of_image(what, [this](const auto& image) { return images_.share(image); }));
+    MORTISE_ASSIGN_OR_RETURN(const upper_directories on, make_upper<layer_format>(what, tree->get(), plan));
+    const model::slot image = adopt(std::move(tree), plan);
     const model::slot merged = plan.new_slot();
-    plan.add(model::stage::root, model::op::attach_on_host{image.slot, lower});
-    plan.add(model::stage::root, model::op::new_overlay{{lower}, on.upper, on.work, root, merged, false, true});
+    plan.add(model::stage::root, model::op::new_overlay{{}, on.upper, on.work, root, merged, false, true, image});
     plan.add(model::stage::root, model::op::enter_root{merged, root});
     return writable_root(on);
   }

@@ -31,20 +31,18 @@ class erofs_images {
   /// A detached read-only mount of the image in `directory`, of the caller's own. Where the kernel cannot copy detached
   /// mounts (before Linux 6.15), the image is mounted once more.
   absl::StatusOr<sys::unique_fd> mount(const std::string& directory) const {
-    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd opened, sys::open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    struct stat about{};
-    if (::fstatat(opened.get(), "index", &about, AT_SYMLINK_NOFOLLOW) != 0)
-      return errno_error(errno, concat("open image '", directory, "/index'"));
     const std::lock_guard guard(shared_->mutex);
-    if (!shared_->copies) return mount_erofs(opened.get(), shared_->way);
-    MORTISE_ASSIGN_OR_RETURN(const int kept, find_or_mount(opened.get(), about));
-    const long cloned = sys::raw_clone_tree(kept, "", false);
-    if (cloned >= 0) return sys::unique_fd(static_cast<int>(cloned));
-    if (cloned != -EINVAL) return errno_error(static_cast<int>(-cloned), "copy the image's mount");
-    shared_->copies = false;
-    sys::unique_fd only = std::move(shared_->images.front().tree);
-    shared_->images.clear();
-    return only;
+    MORTISE_ASSIGN_OR_RETURN(const auto found, find_or_mount(directory));
+    if (!shared_->copies) return std::move(*found);  // nobody else has it
+    const long cloned = sys::raw_clone_tree(found->get(), "", false);
+    if (cloned < 0) return errno_error(static_cast<int>(-cloned), "copy the image's mount");
+    return sys::unique_fd(static_cast<int>(cloned));
+  }
+
+  /// The same for whoever leaves it detached: the mount that is kept itself.
+  absl::StatusOr<std::shared_ptr<const sys::unique_fd>> share(const std::string& directory) const {
+    const std::lock_guard guard(shared_->mutex);
+    return find_or_mount(directory);
   }
 
  private:
@@ -54,7 +52,12 @@ class erofs_images {
     dev_t device = 0;  ///< of the index, which is never changed in place
     ino_t inode = 0;
     timespec changed{};
-    sys::unique_fd tree;
+    std::shared_ptr<sys::unique_fd> tree;
+
+    [[nodiscard]] bool has(const struct stat& index) const {
+      return device == index.st_dev && inode == index.st_ino && changed.tv_sec == index.st_ctim.tv_sec &&
+             changed.tv_nsec == index.st_ctim.tv_nsec;
+    }
   };
   struct shared {
     std::mutex mutex;
@@ -63,20 +66,32 @@ class erofs_images {
     erofs_way way = erofs_way::any;
   };
 
-  [[nodiscard]] absl::StatusOr<int> find_or_mount(int directory, const struct stat& index) const {
+  /// Kept, if the kernel can copy it.
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<sys::unique_fd>> find_or_mount(const std::string& directory) const {
     auto& images = shared_->images;
-    const auto found = std::find_if(images.begin(), images.end(), [&](const image& each) {
-      return each.device == index.st_dev && each.inode == index.st_ino && each.changed.tv_sec == index.st_ctim.tv_sec &&
-             each.changed.tv_nsec == index.st_ctim.tv_nsec;
-    });
-    if (found != images.end()) {
-      std::rotate(images.begin(), found, found + 1);
-      return images.front().tree.get();
+    struct stat about{};
+    if (!images.empty() && ::lstat((directory + "/index").c_str(), &about) == 0) {
+      const auto found = std::find_if(images.begin(), images.end(), [&](const image& each) { return each.has(about); });
+      if (found != images.end()) {
+        std::rotate(images.begin(), found, found + 1);
+        return images.front().tree;
+      }
     }
-    MORTISE_ASSIGN_OR_RETURN(sys::unique_fd tree, mount_erofs(directory, shared_->way));
+    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd opened, sys::open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    if (::fstatat(opened.get(), "index", &about, AT_SYMLINK_NOFOLLOW) != 0)
+      return errno_error(errno, concat("open image '", directory, "/index'"));
+    MORTISE_ASSIGN_OR_RETURN(sys::unique_fd mounted, mount_erofs(opened.get(), shared_->way));
+    auto tree = std::make_shared<sys::unique_fd>(std::move(mounted));
+    if (!can_copy(tree->get())) return tree;
     if (images.size() == most_kept) images.pop_back();
-    images.insert(images.begin(), image{index.st_dev, index.st_ino, index.st_ctim, std::move(tree)});
-    return images.front().tree.get();
+    images.insert(images.begin(), image{about.st_dev, about.st_ino, about.st_ctim, tree});
+    return tree;
+  }
+
+  [[nodiscard]] bool can_copy(int tree) const {
+    if (!shared_->copies) return false;
+    const sys::unique_fd copy(static_cast<int>(sys::raw_clone_tree(tree, "", false)));
+    return shared_->copies = copy.get() != -EINVAL;
   }
 
   std::shared_ptr<shared> shared_;
