@@ -46,7 +46,7 @@ TEST_CASE("written: a project's count is the kernel's") {
   if (!disk) return;
   const std::string upper = *disk / "d/upper";
   REQUIRE(::mkdir(upper.c_str(), 0700) == 0);
-  REQUIRE(rootfs::bound_by_project({upper}, {1 << 20}).ok());
+  REQUIRE(rootfs::bound_by_project(upper, {1 << 20}).ok());
   const auto file = sys::open(upper + "/file", O_WRONLY | O_CREAT, 0600);
   REQUIRE(sys::write_all(file->get(), std::string(300'000, 'x')).ok());
   const auto use = launch::written({{upper}}, this_process());

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <mortise/rootfs/copy.hpp>
+#include <mortise/rootfs/overlay.hpp>
 #include <string>
 #include <support/fork.hpp>
 #include <support/quota_disk.hpp>
@@ -28,23 +29,46 @@ std::string write_as_user(const std::string& path, std::size_t size) {
 
 }  // namespace
 
-TEST_CASE("project_bound: directories are bounded together, and one may grow by so much more") {
+TEST_CASE("project_bound: what is in a directory is bounded together, and may grow by so much more") {
   const auto disk = support::quota_disk::make();
   if (!disk) return;
-  const std::string one = *disk / "d/one";
-  const std::string other = *disk / "d/other";
+  const std::string both = *disk / "d/both";
+  REQUIRE(::mkdir(both.c_str(), 0755) == 0);
+  REQUIRE(rootfs::bound_by_project(both, {1 << 20}).ok());
+  const std::string one = both + "/one";
+  const std::string other = both + "/other";
   for (const auto& each : {one, other}) {
     REQUIRE(::mkdir(each.c_str(), 0700) == 0);
     REQUIRE(::chmod(each.c_str(), 0777) == 0);
   }
-  REQUIRE(rootfs::bound_by_project({one, other}, {1 << 20}).ok());
   CHECK(write_as_user(one + "/a", 700'000) == "Success");
   CHECK(write_as_user(other + "/b", 700'000) == "full");
-  REQUIRE(rootfs::bound_growth(one, {1 << 20}).ok());
+  REQUIRE(rootfs::bound_growth(both, {1 << 20}).ok());
   CHECK(write_as_user(other + "/c", 900'000) == "Success");
   CHECK(write_as_user(other + "/d", 900'000) == "full");
-  rootfs::lift_bound(one);
+  rootfs::lift_bound(both);
   CHECK(write_as_user(other + "/e", 2'000'000) == "Success");
+}
+
+TEST_CASE("project_bound: an overlay's bound goes with it") {
+  const auto disk = support::quota_disk::make();
+  if (!disk) return;
+  const std::string box = *disk / "d/box";
+  for (const std::string& each : {*disk / "d/layer", box}) REQUIRE(::mkdir(each.c_str(), 0755) == 0);
+  const model::layers layers = {{std::nullopt, *disk / "d/layer"}};
+  model::plan plan;
+  const auto made = rootfs::overlay().provision({layers, box, {1 << 20}}, plan);
+  REQUIRE_MESSAGE(made.ok(), std::string(message(made.status())));
+  CHECK_FALSE(made->is_private);
+  CHECK(made->writable == std::vector<std::string>{box + "/bounded/upper", box + "/bounded/work"});
+  const auto upper = sys::open(made->writable.front(), O_RDONLY | O_DIRECTORY);
+  REQUIRE(upper.ok());
+  const std::uint32_t project = sys::project_of(upper->get());
+  REQUIRE(project != 0);
+  CHECK(sys::use_of_project(upper->get(), project)->limit.count == 1 << 20);
+  CHECK(rootfs::overlay().destroy(box).value());
+  CHECK(sys::use_of_project(upper->get(), project).value_or(sys::project_use{}).limit.count == 0);
+  CHECK(::access(box.c_str(), F_OK) != 0);
 }
 
 TEST_CASE("project_bound: a copied root may grow by its bound, whatever it holds already") {
@@ -67,7 +91,7 @@ TEST_CASE("project_bound: a copied root may grow by its bound, whatever it holds
 
 TEST_CASE("project_bound: where there are no project quotas a copy says what to do") {
   const support::temporary_directory place;
-  CHECK_FALSE(rootfs::bound_by_project({place.path()}, {1 << 20}).ok());
+  CHECK_FALSE(rootfs::bound_by_project(place.path(), {1 << 20}).ok());
   CHECK_FALSE(rootfs::bound_growth(place.path(), {1 << 20}).ok());
   rootfs::lift_bound(place.path());
   REQUIRE(::mkdir((place / "layer").c_str(), 0700) == 0);

@@ -53,12 +53,17 @@ TEST_CASE("upper: with a bound both lie in a tmpfs of that size") {
                "/bounded' <- #1\n  make directory '#1/upper' like ", box, "/upper\n  make directory '#1/work'\n"));
 }
 
-TEST_CASE("upper: what the kernel leaves of a volatile overlay is removed by name") {
+TEST_CASE("upper: what the kernel leaves of a volatile overlay is removed by name, what was written stays") {
   const support::temporary_directory place;
-  rootfs::detail::remove_work_of_volatile(place.path());
-  REQUIRE(sys::make_directories(place / "work/work/incompat/volatile").ok());
+  rootfs::detail::remove_unwritten(place / "missing");
+  for (const std::string each : {"upper/etc", "work/work/incompat/volatile"})
+    REQUIRE(sys::make_directories(place / each).ok());
   REQUIRE(sys::open(place / "work/work/incompat/volatile/dirty", O_WRONLY | O_CREAT, 0600).ok());
-  rootfs::detail::remove_work_of_volatile(place.path());
-  CHECK(::access((place / "work/work").c_str(), F_OK) != 0);
-  CHECK(::access((place / "work").c_str(), F_OK) == 0);
+  rootfs::detail::remove_unwritten(place.path());
+  CHECK(::access((place / "work").c_str(), F_OK) != 0);
+  CHECK(::access((place / "upper/etc").c_str(), F_OK) == 0);
+  CHECK(rootfs::destroy_upper(place.path()).value());
+  CHECK(::access(place.path().c_str(), F_OK) != 0);
+  CHECK_FALSE(rootfs::destroy_upper(place.path()).value());
+  REQUIRE(::mkdir(place.path().c_str(), 0700) == 0);
 }

@@ -4,6 +4,7 @@
 /// The writable part of an overlay: directories of the container's own, bounded by a quota or in a tmpfs where that is
 /// asked.
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <mortise/base/status.hpp>
@@ -14,6 +15,7 @@
 #include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <mortise/rootfs/project_bound.hpp>
+#include <mortise/sys/fd.hpp>
 #include <string>
 #include <string_view>
 
@@ -28,36 +30,43 @@ struct upper_directories {
 
 namespace detail {
 
+/// Makes both in a directory, the upper one with the attributes of the root behind `top`.
+template <class Format>
+absl::StatusOr<upper_directories> make_upper_in(const std::string& directory, int top) {
+  upper_directories out{directory + "/upper", directory + "/work"};
+  for (const auto& each : {out.upper, out.work}) MORTISE_RETURN_IF_ERROR(make_directory(each));
+  MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top, out.upper));
+  return out;
+}
+
 /// Makes both in a tmpfs of the child's, the upper one with the attributes of that which `like` is.
-inline absl::StatusOr<upper_directories> bound_by_tmpfs(const request& what, const std::string& like,
-                                                        model::plan& plan) {
-  const std::string bounded = what.directory + "/bounded";
-  MORTISE_RETURN_IF_ERROR(make_directory(bounded));
+inline upper_directories make_upper_in_tmpfs(const std::string& mount_point, bytes most, const std::string& like,
+                                             model::plan& plan) {
   const model::slot memory = plan.new_slot();
-  plan.add(
-      model::stage::root,
-      model::op::new_filesystem{"tmpfs", memory, {{"mode", "700"}, {"size", std::to_string(what.writable.count)}}, 0});
-  plan.add(model::stage::root, model::op::attach_on_host{memory, bounded});
+  plan.add(model::stage::root,
+           model::op::new_filesystem{"tmpfs", memory, {{"mode", "700"}, {"size", std::to_string(most.count)}}, 0});
+  plan.add(model::stage::root, model::op::attach_on_host{memory, mount_point});
   plan.add(model::stage::root, model::op::imitate_directory{like, {memory, "upper"}});
   plan.add(model::stage::root, model::op::make_directory{{memory, "work"}, 0700});
-  return upper_directories{bounded + "/upper", bounded + "/work", true};
+  return {mount_point + "/upper", mount_point + "/work", true};
 }
 
 }  // namespace detail
 
 /// Effects: makes both in the container's directory, with the attributes of the root behind `top`, which are those of
-/// the merged root. A bound is held by a project quota where the file system has them (ext4 and XFS, mounted with
-/// `prjquota`); else they are made in a tmpfs of that size, in the child's mount namespace, and extended attributes of
-/// the root are left out. A container that keeps CAP_SYS_RESOURCE is above quotas.
-/// Leaves behind: `upper`, `work` and `bounded` in the container's directory; a project's bound until `destroy_upper`.
+/// the merged root. Where there is a bound they lie in `bounded` there. It is held by a project quota where the file
+/// system has them (ext4 and XFS, mounted with `prjquota`); else by a tmpfs of that size, in the child's mount
+/// namespace, and extended attributes of the root are left out. A container that keeps CAP_SYS_RESOURCE is above
+/// quotas. Leaves behind: `upper`, `work` and `bounded` in the container's directory; a project's bound until
+/// `destroy_upper`.
 template <class Format>
 absl::StatusOr<upper_directories> make_upper(const request& what, int top, model::plan& plan) {
-  upper_directories out{what.directory + "/upper", what.directory + "/work"};
-  for (const auto& each : {out.upper, out.work}) MORTISE_RETURN_IF_ERROR(make_directory(each));
-  const bool held = what.writable.count != 0 && bound_by_project({out.upper, out.work}, what.writable).ok();
-  MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top, out.upper));
-  if (what.writable.count == 0 || held) return out;
-  return detail::bound_by_tmpfs(what, out.upper, plan);
+  if (what.writable.count == 0) return detail::make_upper_in<Format>(what.directory, top);
+  const std::string bounded = what.directory + "/bounded";
+  MORTISE_RETURN_IF_ERROR(make_directory(bounded));
+  if (bound_by_project(bounded, what.writable).ok()) return detail::make_upper_in<Format>(bounded, top);
+  MORTISE_ASSIGN_OR_RETURN(const auto like, detail::make_upper_in<Format>(what.directory, top));
+  return detail::make_upper_in_tmpfs(bounded, what.writable, like.upper, plan);
 }
 
 /// For accounting.
@@ -67,21 +76,26 @@ inline model::rootfs writable_root(const upper_directories& of) {
 
 namespace detail {
 
-/// What the kernel leaves in the work directory of a volatile overlay, by name: each of these has mode 0, and to list
-/// them costs more than all else that there is to remove. What is not so is left to whoever lists.
-inline void remove_work_of_volatile(const std::string& directory) {
-  const std::string work = directory + "/work";
-  if (::unlink((work + "/work/incompat/volatile/dirty").c_str()) != 0) return;
-  for (const char* const each : {"/work/incompat/volatile", "/work/incompat", "/work"})
-    if (::rmdir((work + each).c_str()) != 0) return;
+/// What an overlay leaves into which nobody wrote, by name: in the work directory of a volatile one each has mode 0,
+/// and to list them costs more than all else that there is to remove. What is not so is left to whoever lists.
+inline void remove_unwritten(const std::string& directory) {
+  const sys::unique_fd in(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (::unlinkat(in.get(), "work/work/incompat/volatile/dirty", 0) == 0) {
+    for (const char* const each : {"work/work/incompat/volatile", "work/work/incompat", "work/work"})
+      (void)::unlinkat(in.get(), each, AT_REMOVEDIR);
+  }
+  for (const char* const each : {"work", "upper"}) (void)::unlinkat(in.get(), each, AT_REMOVEDIR);
 }
 
 }  // namespace detail
 
 /// What `destroy` of a backend with these directories does: false if there was nothing.
 inline absl::StatusOr<bool> destroy_upper(const std::string& directory) {
-  lift_bound(directory + "/upper");
-  detail::remove_work_of_volatile(directory);
+  detail::remove_unwritten(directory);
+  if (const std::string bounded = directory + "/bounded"; ::access(bounded.c_str(), F_OK) == 0) {
+    lift_bound(bounded);
+    detail::remove_unwritten(bounded);
+  }
   return destroy_directory(directory);
 }
 
