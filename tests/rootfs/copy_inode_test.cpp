@@ -150,3 +150,25 @@ TEST_CASE("copy inode: attributes survive each other, on opened files and on lin
     CHECK(*sys::list_xattrs(to.get()) == *sys::list_xattrs(from.get()));
   }
 }
+
+TEST_CASE("copy inode: a new file's mode becomes the other's, whatever the umask and the directory") {
+  const support::temporary_directory directory;
+  REQUIRE(::chmod(directory.path().c_str(), 02700) == 0);
+  const mode_t before = ::umask(077);
+  for (const mode_t mode : {0644U, 0444U, 0000U, 0666U, 04755U, 02711U, 01777U}) {
+    const sys::unique_fd from(::open((directory / "from").c_str(), O_RDWR | O_CREAT, 0600));
+    REQUIRE(::fchmod(from.get(), mode) == 0);
+    struct stat wanted{}, got{};
+    REQUIRE(::fstat(from.get(), &wanted) == 0);
+    const sys::unique_fd to(::open((directory / "to").c_str(), O_RDWR | O_CREAT | O_EXCL, rootfs::first_mode(wanted)));
+    CHECK(rootfs::copy_attributes<model::unprivileged_overlay_layers>(from.get(), to.get(), wanted).ok());
+    REQUIRE(::fstat(to.get(), &got) == 0);
+    CHECK(got.st_mode == wanted.st_mode);
+    CHECK(rootfs::make_upper_like<model::unprivileged_overlay_layers>(from.get(), directory / "upper").ok());
+    REQUIRE(::stat((directory / "upper").c_str(), &got) == 0);
+    CHECK((got.st_mode & 07777) == (wanted.st_mode & 07777));
+    for (const char* const each : {"from", "to"}) REQUIRE(::unlink((directory / each).c_str()) == 0);
+    REQUIRE(::rmdir((directory / "upper").c_str()) == 0);
+  }
+  ::umask(before);
+}

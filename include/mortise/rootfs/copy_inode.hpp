@@ -92,15 +92,16 @@ constexpr bool keeps_xattr(std::string_view name) {
   return !is_overlay_xattr(name) && (Format::keeps_owners || !name.starts_with("security."));
 }
 
+/// Says whether there were any.
 template <class Format>
-absl::Status copy_xattrs(int from, int to) {
+absl::StatusOr<bool> copy_xattrs(int from, int to) {
   MORTISE_ASSIGN_OR_RETURN(const auto names, sys::list_xattrs(from));
   for (const auto& name : names) {
     if (!keeps_xattr<Format>(name)) continue;
     MORTISE_ASSIGN_OR_RETURN(const std::string value, sys::get_xattr(from, name));
     MORTISE_RETURN_IF_ERROR(sys::set_xattr(to, name, value));
   }
-  return absl::OkStatus();
+  return !names.empty();
 }
 
 /// The mode of the inode behind a descriptor, also an O_PATH one, which fchmod(2) refuses.
@@ -110,28 +111,38 @@ inline absl::Status set_mode(int fd, mode_t mode) {
   return errno_error(errno, "change mode");
 }
 
+/// With which mode a copy is made, so that it mostly has it already: what others may do later they may do now, since it
+/// is made where they do not come, and set-user-ID comes last.
+inline mode_t first_mode(const struct stat& about) { return (about.st_mode & 0777) | S_IRUSR | S_IWUSR; }
+
 /// Owner, extended attributes, mode and times, in the one order in which none undoes another: chown(2) clears
-/// set-user-ID and file capabilities, setxattr(2) of user.* wants a writable file, and all change the ctime only.
+/// set-user-ID and file capabilities, setxattr(2) of user.* wants a writable file, that of an ACL sets a mode, and all
+/// change the ctime only. What `to` has already is left: of a new file mostly all but the times.
 /// The descriptors may be O_PATH ones.
 template <class Format>
 absl::Status copy_attributes(int from, int to, const struct stat& about) {
-  if (Format::keeps_owners && ::fchownat(to, "", about.st_uid, about.st_gid, AT_EMPTY_PATH) != 0)
+  struct stat made{};
+  if (::fstat(to, &made) != 0) return errno_error(errno, "stat the copy");
+  const bool given = Format::keeps_owners && (made.st_uid != about.st_uid || made.st_gid != about.st_gid);
+  if (given && ::fchownat(to, "", about.st_uid, about.st_gid, AT_EMPTY_PATH) != 0)
     return errno_error(errno, concat("change owner to ", about.st_uid, ':', about.st_gid));
-  MORTISE_RETURN_IF_ERROR(copy_xattrs<Format>(from, to));
+  MORTISE_ASSIGN_OR_RETURN(const bool has_xattrs, copy_xattrs<Format>(from, to));
+  const bool other_mode = given || has_xattrs || ((made.st_mode ^ about.st_mode) & 07777) != 0;
   // A link has no mode of its own.
-  if (!S_ISLNK(about.st_mode)) MORTISE_RETURN_IF_ERROR(set_mode(to, about.st_mode & 07777));
+  if (other_mode && !S_ISLNK(about.st_mode)) MORTISE_RETURN_IF_ERROR(set_mode(to, about.st_mode & 07777));
   const timespec times[] = {about.st_atim, about.st_mtim};
   if (::utimensat(to, "", times, AT_EMPTY_PATH) != 0) return errno_error(errno, "set times");
   return absl::OkStatus();
 }
 
-/// An overlay's root shows the upper directory's owner, mode, times and attributes: they are to be those of the root
-/// behind `from`.
+/// An overlay's root shows the upper directory's owner, mode, times and attributes: `upper` is made with those of the
+/// root behind `from`.
 template <class Format>
-absl::Status copy_root_attributes(int from, const std::string& upper) {
-  MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd to, sys::open(upper, O_RDONLY | O_DIRECTORY));
+absl::Status make_upper_like(int from, const std::string& upper) {
   struct stat about{};
   if (::fstat(from, &about) != 0) return errno_error(errno, "stat the image's root");
+  MORTISE_RETURN_IF_ERROR(make_directory(upper, first_mode(about) | S_IXUSR));
+  MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd to, sys::open(upper, O_RDONLY | O_DIRECTORY));
   return annotate(copy_attributes<Format>(from, to.get(), about), concat("copy attributes to '", upper, '\''));
 }
 

@@ -24,8 +24,8 @@
 namespace mortise::rootfs {
 
 /// A directory of the container's own. It must not be there yet: what a dead process left is `destroy`ed first.
-inline absl::Status make_directory(const std::string& path) {
-  if (::mkdir(path.c_str(), S_IRWXU) == 0) return absl::OkStatus();
+inline absl::Status make_directory(const std::string& path, mode_t mode = S_IRWXU) {
+  if (::mkdir(path.c_str(), mode) == 0) return absl::OkStatus();
   return errno_error(errno, concat("make directory '", path, '\''),
                      errno == EEXIST ? "a root was provisioned here before: destroy it first" : "");
 }

@@ -180,7 +180,8 @@ class merged_copy {
       return is_new && !is_whiteout ? copy_entry(here, text, about) : absl::OkStatus();
     }
     // Writable for us until all that goes into it is there.
-    if (is_new && ::mkdirat(here.to, text.c_str(), S_IRWXU) != 0) return failure(here, text, errno, "make directory");
+    if (is_new && ::mkdirat(here.to, text.c_str(), first_mode(about) | S_IXUSR) != 0)
+      return failure(here, text, errno, "make directory");
     known.layers.push_back(here.layer);
     known.is_open = false;
     if (here.layer == here.parent.layers.back()) return absl::OkStatus();
@@ -209,7 +210,7 @@ class merged_copy {
       if (size < 0) return errno_error(errno, "read link");
       target[size] = 0;
       if (::symlinkat(target, here.to, entry.c_str()) != 0) return errno_error(errno, "make link");
-    } else if (::mknodat(here.to, entry.c_str(), (about.st_mode & S_IFMT) | 0600, about.st_rdev) != 0) {
+    } else if (::mknodat(here.to, entry.c_str(), (about.st_mode & S_IFMT) | first_mode(about), about.st_rdev) != 0) {
       return errno_error(errno, "make node");
     }
     constexpr int flags = O_PATH | O_NOFOLLOW;
@@ -221,7 +222,7 @@ class merged_copy {
   absl::Status copy_file(const step& here, const std::string& entry, const struct stat& about) {
     constexpr int create = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
     MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd from, sys::open_at(here.from, entry, O_RDONLY | O_NOFOLLOW));
-    MORTISE_ASSIGN_OR_RETURN(sys::unique_fd to, sys::open_at(here.to, entry, create, 0600));
+    MORTISE_ASSIGN_OR_RETURN(sys::unique_fd to, sys::open_at(here.to, entry, create, first_mode(about)));
     MORTISE_RETURN_IF_ERROR(here.content.copy(from.get(), to.get(), about));
     MORTISE_RETURN_IF_ERROR(copy_attributes<Format>(from.get(), to.get(), about));
     return to.close();

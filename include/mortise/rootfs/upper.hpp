@@ -34,8 +34,8 @@ namespace detail {
 template <class Format>
 absl::StatusOr<upper_directories> make_upper_in(const std::string& directory, int top) {
   upper_directories out{directory + "/upper", directory + "/work"};
-  for (const auto& each : {out.upper, out.work}) MORTISE_RETURN_IF_ERROR(make_directory(each));
-  MORTISE_RETURN_IF_ERROR(copy_root_attributes<Format>(top, out.upper));
+  MORTISE_RETURN_IF_ERROR(make_upper_like<Format>(top, out.upper));
+  MORTISE_RETURN_IF_ERROR(make_directory(out.work));
   return out;
 }
 

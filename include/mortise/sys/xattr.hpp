@@ -5,8 +5,11 @@
 
 #include <sys/xattr.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <mortise/base/status.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,40 +17,46 @@
 namespace mortise::sys {
 
 namespace detail {
-/// The name that reaches the inode of any descriptor, also an O_PATH one, which f*xattr(2) refuse.
-inline std::string descriptor_path(int fd) { return concat("/proc/self/fd/", fd); }
+/// A call of f*xattr(2); of an O_PATH descriptor, which those refuse, the same by the name that reaches its inode.
+template <class ByDescriptor, class ByName>
+ssize_t by_any(int fd, ByDescriptor by_descriptor, ByName by_name) {
+  const ssize_t done = by_descriptor(fd);
+  return done < 0 && errno == EBADF ? by_name(concat("/proc/self/fd/", fd).c_str()) : done;
+}
 }  // namespace detail
 
 /// Names of all attributes that the caller may see.
 inline absl::StatusOr<std::vector<std::string>> list_xattrs(int fd) {
-  const std::string path = detail::descriptor_path(fd);
-  std::string names(256, '\0');  // mostly there are none, or few
-  for (;;) {
-    const ssize_t got = ::listxattr(path.c_str(), names.data(), names.size());
-    if (got < 0 && (errno == ENOTSUP || errno == EOPNOTSUPP)) return std::vector<std::string>{};
-    if (got < 0 && errno != ERANGE) return errno_error(errno, "list extended attributes");
-    if (got < 0) {
-      const ssize_t size = ::listxattr(path.c_str(), nullptr, 0);
-      names.resize(size > 0 ? static_cast<std::size_t>(size) : names.size());
-      continue;
-    }
-    std::vector<std::string> out;
-    for (std::size_t at = 0; at < static_cast<std::size_t>(got);) {
-      out.emplace_back(names.c_str() + at);
-      at += out.back().size() + 1;
-    }
-    return out;
+  std::vector<std::string> out;
+  char few[256];  // mostly there are none, or few
+  std::string many;
+  std::span<char> names(few);
+  const auto list = [&](char* into, std::size_t most) {
+    return detail::by_any(
+        fd, [&](int of) { return ::flistxattr(of, into, most); },
+        [&](const char* of) { return ::listxattr(of, into, most); });
+  };
+  ssize_t got = 0;
+  while ((got = list(names.data(), names.size())) < 0 && errno == ERANGE) {
+    many.resize(static_cast<std::size_t>(std::max<ssize_t>(list(nullptr, 0), 1)));
+    names = many;
   }
+  if (got < 0 && errno != ENOTSUP && errno != EOPNOTSUPP) return errno_error(errno, "list extended attributes");
+  for (ssize_t at = 0; at < got; at += static_cast<ssize_t>(out.back().size()) + 1) out.emplace_back(names.data() + at);
+  return out;
 }
 
 /// One attribute's value.
 inline absl::StatusOr<std::string> get_xattr(int fd, const std::string& name) {
-  const std::string path = detail::descriptor_path(fd);
+  const auto get = [&](char* into, std::size_t most) {
+    return detail::by_any(
+        fd, [&](int of) { return ::fgetxattr(of, name.c_str(), into, most); },
+        [&](const char* of) { return ::getxattr(of, name.c_str(), into, most); });
+  };
   for (;;) {
-    const ssize_t size = ::getxattr(path.c_str(), name.c_str(), nullptr, 0);
-    if (size < 0) return errno_error(errno, concat("get extended attribute '", printable(name), '\''));
-    std::string value(static_cast<std::size_t>(size), '\0');
-    const ssize_t got = ::getxattr(path.c_str(), name.c_str(), value.data(), value.size());
+    const ssize_t size = get(nullptr, 0);
+    std::string value(static_cast<std::size_t>(std::max<ssize_t>(size, 1)), '\0');
+    const ssize_t got = size < 0 ? size : get(value.data(), value.size());
     if (got < 0 && errno == ERANGE) continue;
     if (got < 0) return errno_error(errno, concat("get extended attribute '", printable(name), '\''));
     value.resize(static_cast<std::size_t>(got));
@@ -56,13 +65,18 @@ inline absl::StatusOr<std::string> get_xattr(int fd, const std::string& name) {
 }
 
 inline absl::Status set_xattr(int fd, const std::string& name, std::string_view value) {
-  if (::setxattr(detail::descriptor_path(fd).c_str(), name.c_str(), value.data(), value.size(), 0) == 0)
-    return absl::OkStatus();
+  const ssize_t done = detail::by_any(
+      fd, [&](int of) { return ::fsetxattr(of, name.c_str(), value.data(), value.size(), 0); },
+      [&](const char* of) { return ::setxattr(of, name.c_str(), value.data(), value.size(), 0); });
+  if (done == 0) return absl::OkStatus();
   return errno_error(errno, concat("set extended attribute '", printable(name), '\''));
 }
 
 inline absl::Status remove_xattr(int fd, const std::string& name) {
-  if (::removexattr(detail::descriptor_path(fd).c_str(), name.c_str()) == 0) return absl::OkStatus();
+  const ssize_t done = detail::by_any(
+      fd, [&](int of) { return ::fremovexattr(of, name.c_str()); },
+      [&](const char* of) { return ::removexattr(of, name.c_str()); });
+  if (done == 0) return absl::OkStatus();
   return errno_error(errno, concat("remove extended attribute '", printable(name), '\''));
 }
 
