@@ -29,7 +29,7 @@ class child_overlay : public child_named {
  public:
   using child_named::child_named;
 
-  /// By descriptors (Linux 6.13), else by names appended one by one (6.8), else by mount(2) with all in one page.
+  /// What is no string by descriptor (Linux 6.13), else by its name (6.8); else by mount(2) with all in one page.
   long run(const model::op::new_overlay& o) {
     if (o.lower_tree) {
       const long done = configure(o, rung::descriptors);  // as it is: Linux 6.15
