@@ -15,7 +15,6 @@
 #include <mortise/model/layer.hpp>
 #include <mortise/model/plan.hpp>
 #include <mortise/rootfs/backend.hpp>
-#include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <mortise/rootfs/project_bound.hpp>
 #include <mortise/rootfs/stackable_layers.hpp>
@@ -76,8 +75,8 @@ class mapped_stack {
 /// the container writes lies in `upper`, and belongs to those ids.
 /// Fails with: FAILED_PRECONDITION without request::ids; PERMISSION_DENIED without CAP_SYS_ADMIN and CAP_SETUID; the
 /// kernel's refusals, in its words, where it is older than Linux 6.15 or the file system of the layers cannot map ids.
-/// Leaves behind: `root`, `upper`, `work`, `merged` and `empty` where they are needed, in the container's directory,
-/// until `destroy`; no mount.
+/// Leaves behind: `root`, `upper`, `work`, `bounded`, `merged` and `empty` where they are needed, in the container's
+/// directory, until `destroy`; no mount.
 struct mapped_overlay {
   using layer_format = model::overlay_layers;
   static constexpr std::string_view name = "mapped-overlay";
@@ -90,13 +89,13 @@ struct mapped_overlay {
     const std::string root = what.directory + "/root";
     MORTISE_RETURN_IF_ERROR(make_directory(root));
     std::string place = what.directory;
-    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd memory, make_room(what, place));
-    MORTISE_RETURN_IF_ERROR(copy_root_attributes<layer_format>(layers.top(), place + "/upper"));
-    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd upper, sys::open(place + "/upper", O_RDONLY | O_DIRECTORY));
-    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd work, sys::open(place + "/work", O_RDONLY | O_DIRECTORY));
+    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd memory, bound(what, place));
+    MORTISE_ASSIGN_OR_RETURN(const auto on, detail::make_upper_in<layer_format>(place, layers.top()));
+    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd upper, sys::open(on.upper, O_RDONLY | O_DIRECTORY));
+    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd work, sys::open(on.work, O_RDONLY | O_DIRECTORY));
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd tree, layers.mount(upper.get(), work.get()));
     plan.add(model::stage::root, model::op::enter_root{adopt(std::move(tree), plan), root});
-    return model::rootfs{{what.directory + "/upper", what.directory + "/work"}, static_cast<bool>(memory)};
+    return model::rootfs{{on.upper, on.work}, static_cast<bool>(memory)};
   }
 
   absl::StatusOr<model::slot> show(const request& what, model::plan& plan) const {
@@ -128,21 +127,22 @@ struct mapped_overlay {
     return out;
   }
 
-  /// The upper and the work directory, below `place`. A bound that no project can hold puts both into a tmpfs, whose
-  /// mount is then the result, and `place`.
-  static absl::StatusOr<sys::unique_fd> make_room(const request& what, std::string& place) {
-    sys::unique_fd memory;
-    for (bool again = false;; again = true) {
-      for (const char* const each : {"/upper", "/work"}) MORTISE_RETURN_IF_ERROR(make_directory(place + each));
-      const bool bounded = what.writable.count == 0 || again ||
-                           bound_by_project({place + "/upper", place + "/work"}, what.writable).ok();
-      if (bounded) return memory;
-      MORTISE_ASSIGN_OR_RETURN(auto context, sys::mount_context::open("tmpfs"));
-      MORTISE_RETURN_IF_ERROR(context.set("mode", "700"));
-      MORTISE_RETURN_IF_ERROR(context.set("size", std::to_string(what.writable.count)));
-      MORTISE_ASSIGN_OR_RETURN(memory, context.mount(0));
-      place = concat("/proc/self/fd/", memory.get());
+  /// Where the upper and the work directory go: into `place`, which a bound changes. One that no project can hold is a
+  /// tmpfs, whose mount is then the result.
+  static absl::StatusOr<sys::unique_fd> bound(const request& what, std::string& place) {
+    if (what.writable.count == 0) return sys::unique_fd();
+    const std::string bounded = what.directory + "/bounded";
+    MORTISE_RETURN_IF_ERROR(make_directory(bounded));
+    if (bound_by_project(bounded, what.writable).ok()) {
+      place = bounded;
+      return sys::unique_fd();
     }
+    MORTISE_ASSIGN_OR_RETURN(auto context, sys::mount_context::open("tmpfs"));
+    MORTISE_RETURN_IF_ERROR(context.set("mode", "700"));
+    MORTISE_RETURN_IF_ERROR(context.set("size", std::to_string(what.writable.count)));
+    MORTISE_ASSIGN_OR_RETURN(sys::unique_fd memory, context.mount(0));
+    place = concat("/proc/self/fd/", memory.get());
+    return memory;
   }
 
   /// The tree stays the plan's until the child has taken it.
