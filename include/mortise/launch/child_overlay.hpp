@@ -78,8 +78,11 @@ class child_overlay : public child_named {
   long add_lower(int context, rung way, const model::op::new_overlay& o) {
     if (o.lower_tree) return first_added(add_descriptor(context, way, "lowerdir+", at(*o.lower_tree)));
     for (const auto& each : o.lower) {
-      const long added = add_directory(context, way, "lowerdir+", each);
-      if (added < 0) return &each == &o.lower.front() ? first_added(added) : added;
+      const bool first = &each == &o.lower.front();
+      // The first one always by descriptor: a kernel that takes any text refuses that at once.
+      const long added = first ? first_added(add_opened(context, way, "lowerdir+", each))
+                               : add_directory(context, way, "lowerdir+", each);
+      if (added < 0) return added;
     }
     return 0;
   }
@@ -103,6 +106,10 @@ class child_overlay : public child_named {
   /// What can be a string is one: a call in place of three.
   long add_directory(int context, rung way, const char* key, const std::string& path) {
     if (is_string(path)) return step(key, sys::raw_fsconfig_string(context, key, path.c_str()));
+    return add_opened(context, way, key, path);
+  }
+
+  long add_opened(int context, rung way, const char* key, const std::string& path) {
     const long opened = step(key, open_directory(path));
     if (opened < 0) return opened;
     const sys::unique_fd directory(static_cast<int>(opened));
