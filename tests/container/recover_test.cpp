@@ -141,7 +141,7 @@ TEST_CASE("container: recovery after a kill at any system call of a launch frees
     CHECK(names_in(roots) == "");
     CHECK(before.leaked() == "");
   }
-  CHECK(call > 100);
+  CHECK(call > 50);
 }
 
 TEST_CASE(

@@ -37,21 +37,17 @@ inline void deny_system_calls(const std::vector<long>& calls, int error) {
   detail::check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install seccomp filter");
 }
 
-namespace detail {
-
 /// Whether this kernel is older than any that deny_fsconfig imitates, before Linux 6.5: mount(2) is all that overlays
-/// have.
-inline bool has_mount_only() {
+/// have, though any string is taken before.
+inline bool overlays_by_mount_only() {
   const mortise::sys::unique_fd context(static_cast<int>(mortise::sys::raw_fsopen("overlay")));
   const mortise::sys::unique_fd layer(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   return mortise::sys::raw_fsconfig_fd(context.get(), "lowerdir+", layer.get()) == -EOPNOTSUPP;
 }
 
-}  // namespace detail
-
 /// From now on fsconfig(2) refuses these commands as a kernel that does not know them: EINVAL. Root's only.
 inline void deny_fsconfig(const std::vector<unsigned>& commands) {
-  if (detail::has_mount_only()) return;
+  if (overlays_by_mount_only()) return;
   std::vector<sock_filter> program = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
                                       {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_fsconfig},
                                       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},

@@ -62,7 +62,8 @@ class mapped_stack {
  private:
   static std::string_view remedy(int problem) {
     if (problem == ENODEV) return "the kernel has no overlayfs: CONFIG_OVERLAY_FS";
-    return problem == EINVAL ? "layers that are detached mounts need Linux 6.15" : "";
+    const bool older = problem == EINVAL || problem == EOPNOTSUPP;
+    return older ? "layers that are detached mounts need Linux 6.15" : "";
   }
 
   std::vector<sys::unique_fd> layers_;
