@@ -90,8 +90,8 @@ class erofs_images {
 
   [[nodiscard]] bool can_copy(int tree) const {
     if (!shared_->copies) return false;
-    const sys::unique_fd copy(static_cast<int>(sys::raw_clone_tree(tree, "", false)));
-    return shared_->copies = copy.get() != -EINVAL;
+    const sys::unique_fd copied(static_cast<int>(sys::raw_clone_tree(tree, "", false)));
+    return shared_->copies = copied.get() != -EINVAL;
   }
 
   std::shared_ptr<shared> shared_;
