@@ -44,7 +44,7 @@ inline absl::StatusOr<sys::disk_use> written_in_private(const process& first) {
 /// Fails with FAILED_PRECONDITION for a file system that went with the first process.
 inline absl::StatusOr<sys::disk_use> written(const model::rootfs& root, const process& first) {
   if (root.writable.empty()) return sys::disk_use{};
-  const auto status = [&]() -> absl::StatusOr<sys::disk_use> {
+  auto status = [&]() -> absl::StatusOr<sys::disk_use> {
     if (root.is_private) return detail::written_in_private(first);
     if (const auto counted = detail::written_by_project(root.writable.front())) return *counted;
     sys::use_counter counter;

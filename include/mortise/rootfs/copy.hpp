@@ -56,7 +56,7 @@ struct basic_copy {
  private:
   /// For all that comes into the directory from now on.
   static absl::Status make_bound(const std::string& root) {
-    const absl::Status made = bound_by_project(root, {});
+    absl::Status made = bound_by_project(root, {});
     if (made.ok()) return made;
     return error(absl::StatusCode::kFailedPrecondition,
                  concat("limit what may be written: a copy needs project quotas: ", message(made),
