@@ -184,7 +184,6 @@
 #include <mortise/launch/launcher.hpp>
 #include <mortise/launch/process.hpp>
 #include <mortise/launch/program.hpp>
-#include <mortise/launch/raw_clone.hpp>
 #include <mortise/launch/report.hpp>
 #include <mortise/launch/written.hpp>
 #include <mortise/model/ac_name.hpp>
@@ -242,6 +241,8 @@
 #include <mortise/sys/path.hpp>
 #include <mortise/sys/process.hpp>
 #include <mortise/sys/project_quota.hpp>
+#include <mortise/sys/raw_clone.hpp>
+#include <mortise/sys/sharing_process.hpp>
 #include <mortise/sys/trial.hpp>
 #include <mortise/sys/user_namespace.hpp>
 #include <mortise/sys/xattr.hpp>

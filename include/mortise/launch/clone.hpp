@@ -16,9 +16,9 @@
 #include <mortise/launch/child.hpp>
 #include <mortise/launch/id_mapper.hpp>
 #include <mortise/launch/launcher.hpp>
-#include <mortise/launch/raw_clone.hpp>
 #include <mortise/model/plan_text.hpp>
 #include <mortise/sys/fd.hpp>
+#include <mortise/sys/raw_clone.hpp>
 #include <mutex>
 #include <utility>
 
@@ -104,7 +104,7 @@ struct clone {
   absl::StatusOr<process> spawn(const model::plan& plan) const {
     child_memory memory(plan);
     report outcome;
-    const detail::child_stack stack;
+    const sys::child_stack stack;
     if (stack.base() == nullptr) return errno_error(ENOMEM, "spawn process: allocate a stack");
     detail::child_start start{&plan, &memory, &outcome};
     sys::unique_fd cgroup;
@@ -126,14 +126,14 @@ struct clone {
   }
 
  private:
-  static long start_child(const model::plan& plan, const detail::child_stack& stack, detail::child_start& start,
+  static long start_child(const model::plan& plan, const sys::child_stack& stack, detail::child_start& start,
                           int cgroup, id_mapper* mapper, int& pidfd) {
     clone_args arguments{};
     arguments.flags = plan.clone_flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND;
     arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
     arguments.exit_signal = SIGCHLD;
     arguments.stack = reinterpret_cast<std::uintptr_t>(stack.base());
-    arguments.stack_size = detail::child_stack::size;
+    arguments.stack_size = sys::child_stack::size;
     if (cgroup >= 0) {
       arguments.flags |= CLONE_INTO_CGROUP;
       arguments.cgroup = static_cast<std::uint64_t>(cgroup);
@@ -142,9 +142,9 @@ struct clone {
       arguments.flags |= CLONE_PARENT_SETTID;
       arguments.parent_tid = reinterpret_cast<std::uintptr_t>(mapper->child());
     }
-    const detail::blocked_signals blocked;
+    const sys::blocked_signals blocked;
     const detail::kept_dumpable dumpable;
-    return detail::clone_and_run(arguments, detail::run_child, &start);
+    return sys::clone_and_run(arguments, detail::run_child, &start);
   }
 
   static absl::Status clone_failure(const model::plan& plan, int error) {

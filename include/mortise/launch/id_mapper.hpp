@@ -4,28 +4,24 @@
 /// Mapping the ids of a child that waits for it, while the caller's thread waits in the kernel: user_namespaces(7).
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <mortise/base/status.hpp>
-#include <mortise/launch/raw_clone.hpp>
 #include <mortise/model/id_range.hpp>
 #include <mortise/sys/call.hpp>
 #include <mortise/sys/fd.hpp>
+#include <mortise/sys/sharing_process.hpp>
 #include <string>
 #include <string_view>
 
 namespace mortise::launch {
 
-/// A process in the caller's memory and with its privileges. It makes raw system calls only, and touches nothing that
-/// the child touches: no allocation, no lock, no errno.
+/// A process in the caller's memory and with its privileges. It touches nothing that the child touches.
 class id_mapper {
  public:
   /// Fails with: what socketpair(2) and clone3(2) fail with.
@@ -37,22 +33,10 @@ class id_mapper {
     const sys::unique_fd mapper_end(ends[0]);  // the mapper's alone: when it dies, the child reads the end
     out->child_end_.reset(ends[1]);
     out->mapper_end_ = ends[0];
-    if (out->stack_.base() == nullptr) return errno_error(ENOMEM, "map ids: allocate a stack");
-    clone_args arguments{};
-    arguments.flags = CLONE_VM | CLONE_CLEAR_SIGHAND;
-    arguments.stack = reinterpret_cast<std::uintptr_t>(out->stack_.base());
-    arguments.stack_size = detail::child_stack::size;
-    const detail::blocked_signals blocked;  // a terminal's, which the child does not heed either
-    const long started = detail::clone_and_run(arguments, run, out.get());
-    if (started < 0) return errno_error(static_cast<int>(-started), "map ids: clone3");
-    out->process_ = static_cast<pid_t>(started);
+    MORTISE_RETURN_IF_ERROR(annotate(out->process_.start(0, run, out.get()), "map ids"));
     return out;
   }
-  ~id_mapper() {
-    if (process_ <= 0) return;
-    (void)::shutdown(child_end_.get(), SHUT_RDWR);  // a child that never asked
-    while (::waitpid(process_, nullptr, __WALL) < 0 && errno == EINTR) continue;
-  }
+  ~id_mapper() { (void)::shutdown(child_end_.get(), SHUT_RDWR); }  // the child may never have asked
   id_mapper(const id_mapper&) = delete;
   id_mapper& operator=(const id_mapper&) = delete;
 
@@ -93,12 +77,11 @@ class id_mapper {
 
   std::string map_;
   pid_t child_ = 0;
-  pid_t process_ = 0;
   int answer_ = 0;
   char path_[64] = {};
   int mapper_end_ = -1;
   sys::unique_fd child_end_;
-  detail::child_stack stack_;
+  sys::sharing_process process_;  ///< ended before all that it uses goes
 };
 
 }  // namespace mortise::launch

@@ -6,7 +6,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +16,7 @@
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
 #include <mortise/sys/mount.hpp>
+#include <mortise/sys/sharing_process.hpp>
 #include <string>
 
 namespace mortise::sys {
@@ -26,34 +27,30 @@ namespace detail {
 class namespace_holder {
  public:
   absl::Status start() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "make a pipe");
-    const unique_fd waits(ends[0]);
-    release_.reset(ends[1]);
-    const long child = call(SYS_clone, CLONE_NEWUSER, nullptr, nullptr, nullptr, nullptr);
-    if (child == 0) {  // raw system calls only: other threads may have held locks
-      call(SYS_close, ends[1]);
-      char none = 0;
-      call(SYS_read, ends[0], &none, 1);
-      for (;;) call(SYS_exit_group, 0);
-    }
-    if (child < 0) return errno_error(static_cast<int>(-child), "make a process");
-    process_ = static_cast<pid_t>(child);
-    return absl::OkStatus();
+    if (::pipe2(ends_, O_CLOEXEC) != 0) return errno_error(errno, "make a pipe");
+    const unique_fd waits(ends_[0]);
+    release_.reset(ends_[1]);
+    return process_.start(CLONE_NEWUSER, run, this);
   }
   namespace_holder() = default;
-  ~namespace_holder() {
-    release_.reset();
-    while (process_ > 0 && ::waitpid(process_, nullptr, __WALL) < 0 && errno == EINTR) continue;
-  }
+  ~namespace_holder() { release_.reset(); }
   namespace_holder(const namespace_holder&) = delete;
   namespace_holder& operator=(const namespace_holder&) = delete;
 
-  [[nodiscard]] std::string file(const char* name) const { return concat("/proc/", process_, '/', name); }
+  [[nodiscard]] std::string file(const char* name) const { return concat("/proc/", process_.pid(), '/', name); }
 
  private:
+  static void run(void* what) {
+    const auto* const holder = static_cast<const namespace_holder*>(what);
+    call(SYS_close, holder->ends_[1]);
+    char none = 0;
+    call(SYS_read, holder->ends_[0], &none, 1);
+    for (;;) call(SYS_exit, 0);
+  }
+
+  int ends_[2] = {-1, -1};  ///< numbers only: of the process' copies, while the owner's are closed
   unique_fd release_;
-  pid_t process_ = 0;
+  sharing_process process_;
 };
 
 }  // namespace detail

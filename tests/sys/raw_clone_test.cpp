@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <mortise/launch/raw_clone.hpp>
+#include <mortise/sys/raw_clone.hpp>
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -9,7 +9,7 @@
 #include <mortise/sys/call.hpp>
 
 using namespace mortise;
-using launch::detail::child_stack;
+using sys::child_stack;
 
 namespace {
 
@@ -30,8 +30,8 @@ TEST_CASE("raw_clone: the child runs on its own stack in our memory" * doctest::
   arguments.stack_size = child_stack::size;
   long child = 0;
   {
-    const launch::detail::blocked_signals blocked;
-    child = launch::detail::clone_and_run(arguments, answer, &said);
+    const sys::blocked_signals blocked;
+    child = sys::clone_and_run(arguments, answer, &said);
   }
   REQUIRE(child > 0);
   int status = 0;
@@ -44,7 +44,7 @@ TEST_CASE("raw_clone: a refusal is an errno" * doctest::test_suite("unprivileged
   clone_args arguments{};
   arguments.flags = CLONE_SIGHAND;  // not without CLONE_VM
   int said = 0;
-  CHECK(launch::detail::clone_and_run(arguments, answer, &said) == -EINVAL);
+  CHECK(sys::clone_and_run(arguments, answer, &said) == -EINVAL);
 }
 
 TEST_CASE("raw_clone: the last stack is kept for the next" * doctest::test_suite("unprivileged")) {

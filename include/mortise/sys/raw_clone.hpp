@@ -17,7 +17,7 @@
 // NOLINTNEXTLINE(bugprone-reserved-identifier, readability-redundant-declaration)
 extern "C" [[gnu::weak]] void __asan_unpoison_memory_region(const volatile void* base, std::size_t size);
 
-namespace mortise::launch::detail {
+namespace mortise::sys {
 
 /// The child's stack: its own, since the caller's is in use; below it a page that faults. The last one is kept for
 /// the next launch: to unmap it interrupts every processor that may still know it, which costs more than a clone.
@@ -115,4 +115,4 @@ inline long clone_and_run(clone_args& arguments, void (*run)(void*), void* argum
   return result;
 }
 
-}  // namespace mortise::launch::detail
+}  // namespace mortise::sys
