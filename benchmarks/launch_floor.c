@@ -6,7 +6,6 @@
 //
 // Each line on standard input is one launch; the answer is nanoseconds: total provision prepare spawn wait destroy.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -14,14 +13,12 @@
 #include <linux/sched.h>
 #include <net/if.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -29,34 +26,11 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "floor_child.h"
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-
-// What the child says when a call of its fails; it shares our memory.
-static const char* failed_step;
-static int failed_errno;
-
-static void die(const char* what) {
-  fprintf(stderr, "launch_floor: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-static long must(long result, const char* what) {
-  if (result < 0) die(what);
-  return result;
-}
-static long child_must(long result, const char* what) {
-  if (result >= 0) return result;
-  failed_step = what;
-  failed_errno = errno;
-  _exit(127);
-}
-static uint64_t now(void) {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return (uint64_t)at.tv_sec * 1000000000 + (uint64_t)at.tv_nsec;
-}
 
 // --- cgroups: one directory for each, its limits, and how the child gets in --------------------------------------
 
@@ -246,46 +220,22 @@ static void child(void) {
   child_must(syscall(SYS_execve, arguments[0], arguments, environment), "execve");
 }
 
-// clone3(2) for a child on a stack of its own, which the C library does not offer.
-static long clone_child(struct clone_args* how) {
-  long result;
-#if defined(__x86_64__)
-  register void (*run)(void) __asm__("r12") = child;
-  __asm__ volatile("syscall; test %%rax, %%rax; jnz 1f; xor %%ebp, %%ebp; call *%%r12; hlt; 1:"
-                   : "=a"(result)
-                   : "a"((long)SYS_clone3), "D"(how), "S"(sizeof *how), "r"(run)
-                   : "rcx", "r11", "memory");
-#else
-#error "the floor is written for x86-64"
-#endif
-  return result;
-}
-
 // --- one launch ----------------------------------------------------------------------------------------------------
 
-static pid_t spawn(void) {
-  static char* stack;
-  enum { stack_size = 256 << 10 };
-  if (!stack) stack = mmap(NULL, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+static pid_t start(void) {
   int pidfd = -1;
   struct clone_args how = {
-      .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_VM | CLONE_VFORK |
-               CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+      .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_PIDFD,
       .pidfd = (uintptr_t)&pidfd,
-      .exit_signal = SIGCHLD,
-      .stack = (uintptr_t)stack,
-      .stack_size = stack_size,
   };
   for (size_t at = 0; at < cgroup_count; ++at) {
     if (!cgroups[at].unified) continue;
     how.flags |= CLONE_INTO_CGROUP;
     how.cgroup = (unsigned)cgroups[at].entrance;
   }
-  const long pid = clone_child(&how);
-  if (pid < 0) errno = (int)-pid, die("clone3");
+  const pid_t pid = spawn(&how, child);
   close(pidfd);
-  if (failed_step) errno = failed_errno, die(failed_step);
-  return (pid_t)pid;
+  return pid;
 }
 
 static void make_directories(void) {
@@ -314,7 +264,7 @@ static void launch(void) {
   at[1] = now();
   for (size_t each = 0; each < cgroup_count; ++each) make_cgroup(&cgroups[each]);
   at[2] = now();
-  const pid_t pid = spawn();
+  const pid_t pid = start();
   at[3] = now();
   int status = 0;
   must(waitpid(pid, &status, 0), "waitpid");

@@ -8,53 +8,27 @@
 // layer tars, mounted once before anything is timed; for bind the tree; for none, where no root is made, any. Each line
 // on standard input is one root, made in DIRECTORY, absolute; line and answer are those of benchmarks/provision.
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum kind { none, overlay, erofs, bind_mount };
+#include "floor_child.h"
 
-// What the child says when a call of its fails; it shares our memory.
-static const char* failed_step;
-static int failed_errno;
+enum kind { none, overlay, erofs, bind_mount };
 
 static enum kind kind;
 static char** layers;
 static int layer_count;
 static int image = -1;  // the mount of the EROFS image
 static char* argument;
-
-static void die(const char* what) {
-  fprintf(stderr, "provision_floor: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-static long must(long result, const char* what) {
-  if (result < 0) die(what);
-  return result;
-}
-static long child_must(long result, const char* what) {
-  if (result >= 0) return result;
-  failed_step = what;
-  failed_errno = errno;
-  _exit(127);
-}
-static uint64_t now(void) {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return (uint64_t)at.tv_sec * 1000000000 + (uint64_t)at.tv_nsec;
-}
 
 // --- the child -----------------------------------------------------------------------------------------------------
 
@@ -98,37 +72,6 @@ static void child(void) {
   child_must(execve("inside", arguments, environment), "execve");
 }
 
-// clone3(2) for a child on a stack of its own, which the C library does not offer.
-static long clone_child(struct clone_args* how) {
-  long result;
-#if defined(__x86_64__)
-  register void (*run)(void) __asm__("r12") = child;
-  __asm__ volatile("syscall; test %%rax, %%rax; jnz 1f; xor %%ebp, %%ebp; call *%%r12; hlt; 1:"
-                   : "=a"(result)
-                   : "a"((long)SYS_clone3), "D"(how), "S"(sizeof *how), "r"(run)
-                   : "rcx", "r11", "memory");
-#else
-#error "the floor is written for x86-64"
-#endif
-  return result;
-}
-
-static pid_t spawn(void) {
-  static char* stack;
-  enum { stack_size = 256 << 10 };
-  if (!stack) stack = mmap(NULL, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-  struct clone_args how = {
-      .flags = CLONE_NEWNS | CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND,
-      .exit_signal = SIGCHLD,
-      .stack = (uintptr_t)stack,
-      .stack_size = stack_size,
-  };
-  const long pid = clone_child(&how);
-  if (pid < 0) errno = (int)-pid, die("clone3");
-  if (failed_step) errno = failed_errno, die(failed_step);
-  return (pid_t)pid;
-}
-
 // --- one root ------------------------------------------------------------------------------------------------------
 
 static void make_directories(void) {
@@ -160,7 +103,8 @@ static void run(void) {
   at[0] = now();
   make_directories();
   at[1] = now();
-  const pid_t pid = spawn();
+  struct clone_args how = {.flags = CLONE_NEWNS};
+  const pid_t pid = spawn(&how, child);
   at[2] = now();
   int status = 0;
   must(waitpid(pid, &status, 0), "waitpid");
