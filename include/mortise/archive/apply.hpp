@@ -108,7 +108,7 @@ class applier {
   absl::Status apply_below(const entry& about, const entry_path& path) {
     const auto below = request_.only->find(path);
     if (!below) return absl::OkStatus();
-    if (marks_.by_names()) MORTISE_RETURN_IF_ERROR(expect_no_mark(below->text()));
+    MORTISE_RETURN_IF_ERROR(marks_.expect_no_mark(below->text()));
     return below->is_root() ? apply_root(about) : apply_named(about, *below);
   }
 
@@ -153,7 +153,7 @@ class applier {
     auto target = entry_path::parse(about.link_target, request_.limits);
     if (target.ok() && request_.only) target = request_.only->target(*target);
     absl::Status status = target.status();
-    if (status.ok() && marks_.by_names()) status = expect_no_mark(target->text());
+    if (status.ok()) status = marks_.expect_no_mark(target->text());
     if (status.ok()) status = link(path, *target);
     return status.ok() ? status : annotate(status, concat("link to '", printable(about.link_target), '\''));
   }

@@ -39,6 +39,17 @@ class marks {
   /// Whether names beginning with ".wh." are marks here, and nothing else may be called so.
   [[nodiscard]] bool by_names() const { return opaque_xattr_ == nullptr; }
 
+  /// Refuses a path with a component that would be a mark here.
+  [[nodiscard]] absl::Status expect_no_mark(std::string_view path) const {
+    while (by_names() && !path.empty()) {
+      const std::string_view part = take_component(path);
+      if (part.starts_with(whiteout_prefix))
+        return error(absl::StatusCode::kInvalidArgument,
+                     concat("aufs takes the name '", printable(part), "' for a whiteout's"));
+    }
+    return absl::OkStatus();
+  }
+
   /// Fills `about` if it is there.
   absl::StatusOr<presence> find(int directory, const std::string& name, struct stat& about) const {
     if (::fstatat(directory, name.c_str(), &about, AT_SYMLINK_NOFOLLOW) == 0)

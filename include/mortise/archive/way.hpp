@@ -124,7 +124,7 @@ class way {
     }
     auto path = entry_path::parse(concat(from, '/', target, rest), request_.limits);
     absl::Status status = path.status();
-    if (status.ok() && marks_.by_names()) status = expect_no_mark(path->text());
+    if (status.ok()) status = marks_.expect_no_mark(path->text());
     if (!status.ok()) return annotate(status, "follow the lower layers' symbolic link");
     return path->text();
   }

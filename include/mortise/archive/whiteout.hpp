@@ -36,30 +36,23 @@ constexpr whiteout classify_whiteout(std::string_view name) {
   return {whiteout_kind::name, target};
 }
 
+/// Takes the first component off a path.
+constexpr std::string_view take_component(std::string_view& path) {
+  const std::string_view part = path.substr(0, path.find('/'));
+  path.remove_prefix(part.size() == path.size() ? part.size() : part.size() + 1);
+  return part;
+}
+
 /// Whiteouts have no children: of an entry's parents, whether it means anything. False below AUFS' metadata, an error
 /// below any other mark.
 inline absl::StatusOr<bool> has_meaning_below(std::string_view parents) {
   while (!parents.empty()) {
-    const std::string_view part = parents.substr(0, parents.find('/'));
-    parents.remove_prefix(part.size() == parents.size() ? part.size() : part.size() + 1);
-    const whiteout mark = classify_whiteout(part);
+    const whiteout mark = classify_whiteout(take_component(parents));
     if (mark.kind == whiteout_kind::metadata) return false;
     if (mark.kind != whiteout_kind::none)
       return error(absl::StatusCode::kInvalidArgument, "it is below a whiteout, which is no directory");
   }
   return true;
-}
-
-/// Refuses a path with a component that looks like a mark, where it is to be a name.
-inline absl::Status expect_no_mark(std::string_view path) {
-  while (!path.empty()) {
-    const std::string_view part = path.substr(0, path.find('/'));
-    if (part.starts_with(whiteout_prefix))
-      return error(absl::StatusCode::kInvalidArgument,
-                   concat("aufs takes the name '", printable(part), "' for a whiteout's"));
-    path.remove_prefix(part.size() == path.size() ? part.size() : part.size() + 1);
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace mortise::archive
