@@ -48,6 +48,18 @@ fragile_box::launch_options options_for(const boxes::scene& place, const std::st
   return options;
 }
 
+/// One that nothing may happen to.
+fragile_box launch_neighbour(fragile_box::host& host, const boxes::scene& place) {
+  auto neighbour = host.launch(options_for(place, "neighbour"));
+  REQUIRE_MESSAGE(neighbour.ok(), neighbour.status().ToString());
+  return *std::move(neighbour);
+}
+void expect_alive(fragile_box& neighbour) {
+  const auto soon = std::chrono::steady_clock::now();
+  CHECK(neighbour.wait(soon).status().code() == absl::StatusCode::kDeadlineExceeded);
+  CHECK(neighbour.destroy().ok());
+}
+
 /// The names in a directory.
 std::string names_in(const std::string& directory) {
   std::string out;
@@ -81,8 +93,7 @@ TEST_CASE("container: recovery after a kill at each step frees all that was left
   const boxes::scene place;
   killer::at = -1;
   auto host = boxes::open_host<fragile_box>(place);
-  auto neighbour = host.launch(options_for(place, "neighbour"));
-  REQUIRE_MESSAGE(neighbour.ok(), neighbour.status().ToString());
+  auto neighbour = launch_neighbour(host, place);
   const support::leak_snapshot before;
   const std::string roots = place / ("data/containers/" + *mortise::state::boot_id());
   constexpr int last = 2 * static_cast<int>(mortise::step::destroy) + 1;
@@ -110,9 +121,7 @@ TEST_CASE("container: recovery after a kill at each step frees all that was left
     CHECK(names_in(roots).find("victim") == std::string::npos);
     CHECK(before.leaked() == "");
   }
-  const auto soon = std::chrono::steady_clock::now();
-  CHECK(neighbour->wait(soon).status().code() == absl::StatusCode::kDeadlineExceeded);
-  CHECK(neighbour->destroy().ok());
+  expect_alive(neighbour);
 }
 
 TEST_CASE("container: recovery after a kill at any system call of a launch frees all that was left") {
@@ -150,8 +159,7 @@ TEST_CASE(
   const boxes::scene place;
   killer::at = -1;
   auto host = boxes::open_host<fragile_box>(place);
-  auto neighbour = host.launch(options_for(place, "neighbour"));
-  REQUIRE_MESSAGE(neighbour.ok(), neighbour.status().ToString());
+  auto neighbour = launch_neighbour(host, place);
   const support::leak_snapshot before;
   const auto launcher = support::in_child([&] {
     const auto box = host.launch(options_for(place, "victim"));
@@ -166,7 +174,7 @@ TEST_CASE(
   const std::string root = mortise::state::parse_record(record)->directory;
   REQUIRE(mortise::sys::make_directories(replaced(root, boot, earlier_boot) + "/upper/etc").ok());
   REQUIRE(mortise::sys::make_directories(place / "state/victim").ok());
-  const std::string number_of_another = "/proc/" + std::to_string(neighbour->pid()) + "/stat";
+  const std::string number_of_another = "/proc/" + std::to_string(neighbour.pid()) + "/stat";
   conformance::write_file(place / "state/victim/record", replaced(record, boot, earlier_boot));
   conformance::write_file(place / "state/victim/process", *mortise::sys::read_file(number_of_another, 4096));
   const auto result = mortise::state::recover(host);
@@ -177,9 +185,7 @@ TEST_CASE(
   CHECK(names_in(place / "state") == "neighbour ");
   CHECK(names_in(roots) == boot + ' ');
   CHECK(before.leaked() == "");
-  const auto soon = std::chrono::steady_clock::now();
-  CHECK(neighbour->wait(soon).status().code() == absl::StatusCode::kDeadlineExceeded);
-  CHECK(neighbour->destroy().ok());
+  expect_alive(neighbour);
 }
 
 TEST_CASE("container: what another type of container left is refused by name, not guessed at") {
