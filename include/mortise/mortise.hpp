@@ -205,6 +205,7 @@
 #include <mortise/model/rootfs.hpp>
 #include <mortise/model/stage.hpp>
 #include <mortise/observer.hpp>
+#include <mortise/rootfs/adopt.hpp>
 #include <mortise/rootfs/aufs.hpp>
 #include <mortise/rootfs/aufs_probe.hpp>
 #include <mortise/rootfs/backend.hpp>

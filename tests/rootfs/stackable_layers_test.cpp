@@ -29,6 +29,10 @@ TEST_CASE("stackable layers: the lowest of too many are merged, and the upper on
   CHECK(*rootfs::stackable_layers<format>({layers.all(), box}, 3) == strings{name(2), name(1), name(0)});
   CHECK(*rootfs::stackable_layers<format>({layers.all(), box}, 2) == strings{name(2), box + "/merged"});
   CHECK(conformance::tree_text(box + "/merged") == "a: 1\n");
+  CHECK(rootfs::stackable_layers<format>({layers.all(), box}, 3, 2)->size() == 3);
+  const model::layers only(layers.all().begin(), layers.all().begin() + 1);
+  CHECK(*rootfs::stackable_layers<format>({only, box}, 3, 2) == strings{name(0), box + "/empty"});
+  CHECK(conformance::tree_text(box + "/empty") == "");
   const auto again = rootfs::stackable_layers<format>({layers.all(), box}, 2);
   CHECK(message(again.status()).find("destroy it first") != std::string_view::npos);
 }

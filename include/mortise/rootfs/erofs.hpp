@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <memory>
 #include <mortise/base/status.hpp>
+#include <mortise/rootfs/adopt.hpp>
 #include <mortise/rootfs/backend.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <mortise/rootfs/erofs_images.hpp>
@@ -72,13 +73,6 @@ struct basic_erofs {
     auto tree = take(directory);
     if (!tree.ok()) return annotate(tree.status(), concat("provision ", name, ": image '", directory, '\''));
     return tree;
-  }
-
-  static model::slot adopt(std::shared_ptr<const sys::unique_fd> tree, model::plan& plan) {
-    const model::slot out = plan.new_slot();
-    plan.add(model::stage::root, model::op::adopt_tree{tree->get(), out});
-    plan.keep(std::move(tree));
-    return out;
   }
 
   absl::StatusOr<model::rootfs> add_overlay(const request& what, const std::string& root, model::plan& plan) const {

@@ -14,6 +14,7 @@
 #include <mortise/model/id_range.hpp>
 #include <mortise/model/layer.hpp>
 #include <mortise/model/plan.hpp>
+#include <mortise/rootfs/adopt.hpp>
 #include <mortise/rootfs/backend.hpp>
 #include <mortise/rootfs/directory.hpp>
 #include <mortise/rootfs/project_bound.hpp>
@@ -83,10 +84,9 @@ struct mapped_overlay {
   static constexpr std::string_view name = "mapped-overlay";
   static constexpr bool limits_writes = true;
   static constexpr bool maps_ids = true;
-  static constexpr std::size_t most_layers = 500;
 
   absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
-    MORTISE_ASSIGN_OR_RETURN(const auto layers, open_layers(what, false));
+    MORTISE_ASSIGN_OR_RETURN(const auto layers, open_layers(what));
     const std::string root = what.directory + "/root";
     MORTISE_RETURN_IF_ERROR(make_directory(root));
     std::string place = what.directory;
@@ -95,14 +95,15 @@ struct mapped_overlay {
     MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd upper, sys::open(on.upper, O_RDONLY | O_DIRECTORY));
     MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd work, sys::open(on.work, O_RDONLY | O_DIRECTORY));
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd tree, layers.mount(upper.get(), work.get()));
-    plan.add(model::stage::root, model::op::enter_root{adopt(std::move(tree), plan), root});
+    const model::slot merged = adopt(std::make_shared<const sys::unique_fd>(std::move(tree)), plan);
+    plan.add(model::stage::root, model::op::enter_root{merged, root});
     return model::rootfs{{on.upper, on.work}, static_cast<bool>(memory)};
   }
 
   absl::StatusOr<model::slot> show(const request& what, model::plan& plan) const {
-    MORTISE_ASSIGN_OR_RETURN(const auto layers, open_layers(what, true));
+    MORTISE_ASSIGN_OR_RETURN(const auto layers, open_layers(what, least_read_only_layers));
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd tree, layers.mount(-1, -1));
-    return adopt(std::move(tree), plan);
+    return adopt(std::make_shared<const sys::unique_fd>(std::move(tree)), plan);
   }
 
   absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_upper(directory); }
@@ -113,17 +114,12 @@ struct mapped_overlay {
   }
 
  private:
-  static absl::StatusOr<detail::mapped_stack> open_layers(const request& what, bool read_only) {
+  static absl::StatusOr<detail::mapped_stack> open_layers(const request& what, std::size_t least = 1) {
     if (!what.ids)
       return error(absl::StatusCode::kFailedPrecondition,
                    concat("provision ", name, ": it maps ids: give the container isolate::mapped_user_namespace"));
-    auto lower = stackable_layers<layer_format>(what, most_layers);
-    if (lower.ok() && read_only && lower->size() == 1) {  // the kernel stacks two at least
-      lower->push_back(what.directory + "/empty");
-      MORTISE_RETURN_IF_ERROR(make_directory(lower->back()));
-    }
-    if (!lower.ok()) return annotate(lower.status(), concat("provision ", name));
-    auto out = detail::mapped_stack::open(*lower, *what.ids);
+    const auto lower = stackable_layers<layer_format>(what, most_overlay_layers, least);
+    auto out = lower.ok() ? detail::mapped_stack::open(*lower, *what.ids) : lower.status();
     if (!out.ok()) return annotate(out.status(), concat("provision ", name));
     return out;
   }
@@ -144,14 +140,6 @@ struct mapped_overlay {
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd memory, context.mount(0));
     place = concat("/proc/self/fd/", memory.get());
     return memory;
-  }
-
-  /// The tree stays the plan's until the child has taken it.
-  static model::slot adopt(sys::unique_fd tree, model::plan& plan) {
-    const model::slot to = plan.new_slot();
-    plan.add(model::stage::root, model::op::adopt_tree{tree.get(), to});
-    plan.keep(std::make_shared<sys::unique_fd>(std::move(tree)));
-    return to;
   }
 
   static absl::Status try_one(const std::string& place) {

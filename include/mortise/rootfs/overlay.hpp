@@ -29,9 +29,9 @@ namespace mortise::rootfs {
 /// image. The cost does not grow with the layers' size; but of more layers than the kernel stacks the lowest are first
 /// copied into one.
 /// Fails with: what copying fails with, for so many layers; the kernel's refusals of a file system (another overlay as
-/// a layer of a layer, no whiteouts) come from the launch, in the kernel's words, or before from `probe`. Leaves
-/// behind: `root`, the mount point, and `upper`, `work`, `bounded`, `merged` and `empty` where they are needed, in the
-/// container's directory, until `destroy`; no mount outside the child's namespace.
+/// a layer of a layer, no whiteouts) come from the launch, in the kernel's words, or before from `probe`.
+/// Leaves behind: `root`, the mount point, and `upper`, `work`, `bounded`, `merged` and `empty` where they are needed,
+/// in the container's directory, until `destroy`; no mount outside the child's namespace.
 template <class Format, access Access = access::read_write>
 struct basic_overlay {
   using layer_format = Format;
@@ -40,8 +40,7 @@ struct basic_overlay {
   static constexpr std::string_view name =
       Format::keeps_owners ? (is_writable ? "overlay" : "read-only-overlay")
                            : (is_writable ? "unprivileged-overlay" : "unprivileged-read-only-overlay");
-  /// OVL_MAX_STACK of fs/overlayfs.
-  static constexpr std::size_t most_layers = 500;
+  static constexpr std::size_t most_layers = most_overlay_layers;
 
   absl::StatusOr<model::rootfs> provision(const request& what, model::plan& plan) const {
     if constexpr (!is_writable) {
@@ -63,13 +62,9 @@ struct basic_overlay {
   }
 
   absl::StatusOr<model::slot> show(const request& what, model::plan& plan) const {
-    MORTISE_ASSIGN_OR_RETURN(auto lower, lower_directories(what));
+    MORTISE_ASSIGN_OR_RETURN(auto lower, lower_directories(what, least_read_only_layers));
     const std::string root = what.directory + "/root";
     MORTISE_RETURN_IF_ERROR(make_directory(root));
-    if (lower.size() == 1) {  // the kernel stacks two at least; a mere clone would show the layer's whiteouts
-      lower.push_back(what.directory + "/empty");
-      MORTISE_RETURN_IF_ERROR(make_directory(lower.back()));
-    }
     const model::slot tree = plan.new_slot();
     plan.add(model::stage::root,
              model::op::new_overlay{std::move(lower), {}, {}, root, tree, !Format::keeps_owners, false});
@@ -84,8 +79,8 @@ struct basic_overlay {
   }
 
  private:
-  static absl::StatusOr<std::vector<std::string>> lower_directories(const request& what) {
-    auto lower = stackable_layers<Format>(what, most_layers);
+  static absl::StatusOr<std::vector<std::string>> lower_directories(const request& what, std::size_t least = 1) {
+    auto lower = stackable_layers<Format>(what, most_layers, least);
     if (!lower.ok()) return annotate(lower.status(), "provision overlay");
     return lower;
   }

@@ -57,8 +57,8 @@ inline upper_directories make_upper_in_tmpfs(const std::string& mount_point, byt
 /// the merged root. Where there is a bound they lie in `bounded` there. It is held by a project quota where the file
 /// system has them (ext4 and XFS, mounted with `prjquota`); else by a tmpfs of that size, in the child's mount
 /// namespace, and extended attributes of the root are left out. A container that keeps CAP_SYS_RESOURCE is above
-/// quotas. Leaves behind: `upper`, `work` and `bounded` in the container's directory; a project's bound until
-/// `destroy_upper`.
+/// quotas.
+/// Leaves behind: `upper`, `work` and `bounded` in the container's directory; a project's bound until `destroy_upper`.
 template <class Format>
 absl::StatusOr<upper_directories> make_upper(const request& what, int top, model::plan& plan) {
   if (what.writable.count == 0) return detail::make_upper_in<Format>(what.directory, top);
