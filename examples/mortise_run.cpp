@@ -4,17 +4,17 @@
 // Needs an image, and root or user namespaces. The parts are in mortise_run/; `mortise-run --help` explains.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <initializer_list>
 #include <map>
+#include <mortise/base/text.hpp>
 #include <mortise/launch/launcher.hpp>
 #include <mortise/sys/file.hpp>
 #include <mortise/version.hpp>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "mortise_run/composition.hpp"
 #include "mortise_run/options.hpp"
@@ -43,16 +43,9 @@ int exit_code_of(const absl::Status& status) {
   return problem == ENOENT || problem == ENOTDIR ? not_found : not_executable;
 }
 
-std::vector<composition> joined(std::initializer_list<std::span<const composition>> all) {
-  std::vector<composition> out;
-  for (const auto each : all) out.insert(out.end(), each.begin(), each.end());
-  return out;
-}
-
-/// Those that may be chosen.
-std::vector<composition> compositions(const options& what) {
-  if (what.ids) return joined({mapped});
-  return what.rootless ? joined({rootless}) : joined({unpacking, packing});
+const composition& composition_for(const options& what) {
+  if (what.ids) return mapped;
+  return what.rootless ? rootless : privileged;
 }
 
 /// Mostly there are none, and to find that out is cheaper than to open a host of each type.
@@ -68,7 +61,7 @@ bool any_records() {
 
 /// What earlier runs left when they were killed is freed before anything new is made. A record is freed by the
 /// type of container that wrote it; the others can only say that it is not theirs.
-void recover(const options& what, const std::vector<composition>& all) {
+void recover(const options& what, std::initializer_list<composition> all) {
   if (!any_records()) return;
   std::map<std::string, absl::Status> problems;
   for (const composition& each : all) {
@@ -81,15 +74,14 @@ void recover(const options& what, const std::vector<composition>& all) {
   for (const auto& [id, status] : problems) say(mortise::message(status));
 }
 
-absl::StatusOr<composition> choose(const options& what) {
-  std::string known;
-  for (const composition& each : compositions(what)) {
-    if (each.backend == what.backend) return each;
-    mortise::append(known, known.empty() ? "" : ", ", each.backend);
-  }
+/// Whether the composition that the other options ask for has the backend.
+absl::Status check_backend(const options& what) {
+  const auto known = composition_for(what).backends();
+  if (std::ranges::find(known, what.backend) != known.end()) return absl::OkStatus();
   std::string_view whose = what.rootless ? " that needs no privileges: " : ": ";
   if (what.ids) whose = " that maps ids: ";
-  return mortise::annotate(tool::refuse(what.backend, mortise::concat("a backend", whose, known)), "option --backend");
+  return mortise::annotate(tool::refuse(what.backend, mortise::concat("a backend", whose, mortise::join(known, ", "))),
+                           "option --backend");
 }
 
 int run(options what) {
@@ -103,10 +95,12 @@ int run(options what) {
   auto signals = tool::signal_relay::start();
   if (!signals.ok()) return fail(signals.status(), ours);
 
-  const auto chosen = choose(what);
-  if (!chosen.ok()) return fail(chosen.status(), ours);
-  recover(what, is_root ? joined({rootless, unpacking, packing, mapped}) : joined({rootless}));
-  const auto code = chosen->run(what, **signals);
+  if (const absl::Status known = check_backend(what); !known.ok()) return fail(known, ours);
+  if (is_root)
+    recover(what, {rootless, privileged, mapped});
+  else
+    recover(what, {rootless});
+  const auto code = composition_for(what).run(what, **signals);
   if (code.ok()) return *code;
   if (const int signal = (*signals)->cancelled_by())
     return fail(absl::CancelledError("cancelled by a signal"), by_signal + signal);

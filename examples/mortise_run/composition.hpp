@@ -6,9 +6,9 @@
 #include <mortise/base/status.hpp>
 #include <mortise/state/paths.hpp>
 #include <mortise/state/recover.hpp>
-#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "../tool/signals.hpp"
 #include "options.hpp"
@@ -19,19 +19,18 @@ namespace mortise_run {
 /// on.
 inline std::string state_directory() { return mortise::concat(mortise::state::default_state_directory(), "-run"); }
 
-/// One container type, as two functions.
+/// One container type, as functions.
 struct composition {
-  std::string_view backend;  ///< as --backend spells it
+  /// The backends that it has, as --backend spells them; "auto" is the first of them that works.
+  std::vector<std::string_view> (*backends)();
   /// Runs the container to its end and destroys it; returns the exit code.
   absl::StatusOr<int> (*run)(const options& what, tool::signal_relay& signals);
   /// Frees what earlier runs of this type left when they were killed.
   absl::StatusOr<mortise::state::recovery> (*recover)(const options& what);
 };
 
-/// Those for root, in three files, and those that need no privileges.
-extern const std::span<const composition> unpacking;
-extern const std::span<const composition> packing;
-extern const std::span<const composition> mapped;  ///< with --map-ids
-extern const std::span<const composition> rootless;
+extern const composition privileged;
+extern const composition mapped;  ///< with --map-ids
+extern const composition rootless;
 
 }  // namespace mortise_run

@@ -6,9 +6,6 @@
 
 namespace mortise_run {
 
-static constexpr composition all[] = {
-    make_composition<mortise::rootfs::mapped_overlay, isolate::standard_mapped>("overlay"),
-};
-const std::span<const composition> mapped = all;
+const composition mapped = make_composition<mortise::rootfs::mapped_overlay, isolate::standard_mapped>();
 
 }  // namespace mortise_run

@@ -218,7 +218,7 @@ BACKENDS
   copy     layers copied into a tree of the container's own: slow, and works everywhere
   bind     an image of one layer, read-only, as it lies in the store
   aufs     as overlay, on the few kernels that have it
-  auto     the first of erofs, overlay and copy that works here
+  auto     the first of erofs, overlay, aufs and copy that works here
 
 SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 and SIGWINCH are passed on to the container; before it
 runs, the first four cancel. The third request to end kills it.

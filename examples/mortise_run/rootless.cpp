@@ -11,13 +11,8 @@ namespace mortise_run {
 
 namespace rootfs = mortise::rootfs;
 
-static constexpr composition all[] = {
-    make_composition<rootfs::unprivileged_overlay, isolate::standard_unprivileged>("overlay"),
-    make_composition<rootfs::unprivileged_copy, isolate::standard_unprivileged>("copy"),
-    make_composition<rootfs::unprivileged_bind, isolate::standard_unprivileged>("bind"),
-    make_composition<rootfs::first_supported<rootfs::unprivileged_overlay, rootfs::unprivileged_copy>,
-                     isolate::standard_unprivileged>("auto"),
-};
-const std::span<const composition> rootless = all;
+using backends =
+    rootfs::first_supported<rootfs::unprivileged_overlay, rootfs::unprivileged_copy, rootfs::unprivileged_bind>;
+const composition rootless = make_composition<backends, isolate::standard_unprivileged>();
 
 }  // namespace mortise_run

@@ -15,7 +15,9 @@
 #include <mortise/isolate/standard.hpp>
 #include <mortise/isolate/volumes.hpp>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "../tool/images.hpp"
 #include "composition.hpp"
@@ -60,8 +62,20 @@ class runner {
   using settings_type = typename container::settings;
 
  public:
+  static std::vector<std::string_view> backends() {
+    std::vector<std::string_view> out;
+    if constexpr (has_choice) {
+      for (const std::string_view name : Rootfs::names) out.push_back(spelling(name));
+      out.emplace_back("auto");
+    } else {
+      out.push_back(spelling(Rootfs::name));
+    }
+    return out;
+  }
+
   static absl::StatusOr<int> run(const options& what, tool::signal_relay& signals) {
-    MORTISE_ASSIGN_OR_RETURN(host place, open(what));
+    MORTISE_ASSIGN_OR_RETURN(Rootfs backend, choose(what.backend));
+    MORTISE_ASSIGN_OR_RETURN(host place, host::open(directories(what), std::move(backend)));
     std::string isolation;
     names_of<Isolators>::add_to(isolation);
     place.observer().describe(tool::style_for(what.quiet), what.image, root_name(place.backend()), isolation);
@@ -82,21 +96,34 @@ class runner {
   }
 
   static absl::StatusOr<mortise::state::recovery> recover(const options& what) {
-    MORTISE_ASSIGN_OR_RETURN(host place, open(what));
+    MORTISE_ASSIGN_OR_RETURN(host place, host::open(directories(what)));
     return mortise::state::recover(place);
   }
 
  private:
+  static constexpr bool has_choice = requires { Rootfs::names; };
+
+  /// What stands before a backend's name says which options go with it: unprivileged-overlay is --rootless.
+  static constexpr std::string_view spelling(std::string_view name) { return name.substr(name.rfind('-') + 1); }
+
+  static absl::StatusOr<Rootfs> choose(std::string_view spelled) {
+    if constexpr (has_choice) {
+      for (const std::string_view name : Rootfs::names)
+        if (spelling(name) == spelled) return Rootfs::only(name);
+    }
+    return Rootfs{};
+  }
+
   /// Of several backends the one that was chosen.
   static std::string root_name(const Rootfs& backend) {
-    if constexpr (requires { backend.chosen(); }) {
+    if constexpr (has_choice) {
       return std::string(backend.chosen());
     } else {
       return std::string(Rootfs::name);
     }
   }
 
-  static absl::StatusOr<host> open(const options& what) { return host::open({what.store, state_directory()}); }
+  static mortise::host_options directories(const options& what) { return {what.store, state_directory()}; }
 
   static typename container::launch_options launch_options(const options& what, const tool::signal_relay& signals) {
     return {.image = what.image,
@@ -157,11 +184,10 @@ class runner {
   }
 };
 
-/// A composition for a backend and the pack of namespaces that it goes with.
 template <class Rootfs, class Namespaces>
-constexpr composition make_composition(std::string_view backend) {
+constexpr composition make_composition() {
   using of = runner<Rootfs, isolate::pack<Namespaces, limits_and_volumes>>;
-  return {backend, &of::run, &of::recover};
+  return {&of::backends, &of::run, &of::recover};
 }
 
 }  // namespace mortise_run

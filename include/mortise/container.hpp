@@ -281,8 +281,9 @@ struct basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::parts {
 template <class Store, rootfs::backend Rootfs, launch::launcher Launcher, observer Observer, class... Isolators>
 class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
  public:
-  /// Makes what is missing of the directories. Fails with PERMISSION_DENIED where they are somebody else's.
-  static absl::StatusOr<host> open(host_options options = {}) {
+  /// Makes what is missing of the directories. A backend is given where it is to be told something first, as
+  /// rootfs::first_supported::only is. Fails with PERMISSION_DENIED where the directories are somebody else's.
+  static absl::StatusOr<host> open(host_options options = {}, Rootfs rootfs = {}) {
     if (options.state.empty()) options.state = state::default_state_directory();
     MORTISE_RETURN_IF_ERROR(state::make_private_directory(options.state));
     if (options.directory.empty()) {  // may be one in /tmp, where somebody else may have been first
@@ -294,7 +295,6 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
     const std::string roots = concat(options.directory, "/containers");
     MORTISE_RETURN_IF_ERROR(state::make_private_directory(roots));
     MORTISE_RETURN_IF_ERROR(state::make_private_directory(concat(roots, '/', boot)));
-    Rootfs rootfs;
     if constexpr (rootfs::opens<Rootfs>) MORTISE_RETURN_IF_ERROR(rootfs.open(concat(roots, '/', boot)));
     MORTISE_ASSIGN_OR_RETURN(Store store, Store::open(concat(options.directory, "/store")));
     return host(std::make_shared<shared>(std::move(store), std::move(rootfs), Launcher{}, Observer{}, options.state,

@@ -146,6 +146,16 @@ TEST_CASE("container: a backend that is chosen when the host is opened") {
   CHECK(before.leaked() == "");
 }
 
+TEST_CASE("container: a backend that is named when the host is opened") {
+  if (support::missing_root() || support::missing_program("busybox")) return;
+  const boxes::scene place;
+  auto backend = mortise::rootfs::first_supported<mortise::rootfs::overlay, mortise::rootfs::copy>::only("copy");
+  REQUIRE(backend.ok());
+  auto host = chosen_box::host::open(place.host_options(), *std::move(backend));
+  REQUIRE(host.ok());
+  CHECK(host->backend().chosen() == "copy");
+}
+
 TEST_CASE("container: hundreds live, and the host's mount table does not grow") {
   if (support::missing_root() || support::missing_program("busybox")) return;
   const boxes::scene place;

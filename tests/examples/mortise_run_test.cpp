@@ -278,7 +278,7 @@ TEST_CASE("mortise-run: wrong options are named, with what would be right") {
       {{"-v", "/a", "x"}, "option --volume: '/a' is not SRC:DST[:ro]"},
       {{"-v", "/a:b", "x"}, "option --volume: '/a:b' is not SRC:DST[:ro]"},
       {{"-v", "/a:/b:rx", "x"}, "option --volume: '/a:/b:rx' is not SRC:DST[:ro]"},
-      {{"--backend", "zfs", "x"}, "option --backend: 'zfs' is not a backend: overlay, copy, bind, aufs, erofs, auto"},
+      {{"--backend", "zfs", "x"}, "option --backend: 'zfs' is not a backend: erofs, overlay, aufs, copy, bind, auto"},
       {{"--backend", "erofs", "--rootless", "x"},
        "option --backend: 'erofs' is not a backend that needs no privileges: overlay, copy, bind, auto"},
       {{"--image-volume", "x", "y"}, "option --image-volume: 'x' is not IMAGE:DST, an image and an absolute path"},

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <conformance/merging_backend.hpp>
 #include <conformance/rootfs_backend.hpp>
 #include <mortise/rootfs/bind.hpp>
@@ -10,6 +11,7 @@
 #include <mortise/rootfs/erofs.hpp>
 #include <mortise/rootfs/overlay.hpp>
 #include <string>
+#include <string_view>
 #include <support/deny.hpp>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
@@ -25,6 +27,12 @@ struct never : rootfs::copy {
   [[nodiscard]] static absl::Status probe(const std::string& directory) {
     return absl::UnavailableError(to_absl(concat("never: not in '", directory, '\'')));
   }
+};
+
+/// Cannot be opened.
+struct closed : rootfs::copy {
+  static constexpr std::string_view name = "closed";
+  static absl::Status open(const std::string& directory) { return absl::UnavailableError(to_absl(directory)); }
 };
 
 using overlay_or_copy = rootfs::first_supported<rootfs::overlay, rootfs::copy>;
@@ -119,4 +127,24 @@ TEST_CASE("first_supported: a limit is refused by one that cannot hold it") {
   const std::string directory = place / "box";
   const auto made = all.provision({layers, directory, 1_MiB}, plan);
   CHECK(message(made.status()) == "limit what may be written: backend 'bind' cannot");
+}
+
+TEST_CASE("first_supported: only the one that is named, whether it works or not, and nothing is probed") {
+  const support::temporary_directory place;
+  using all = rootfs::first_supported<rootfs::copy, never, rootfs::bind>;
+  CHECK(all::names == std::array<std::string_view, 3>{"copy", "never", "bind"});
+  auto named = all::only("never");
+  REQUIRE(named.ok());
+  CHECK(named->chosen().empty());
+  REQUIRE(named->open(place.path()).ok());
+  CHECK(named->chosen() == "never");
+  CHECK(named->refused().empty());
+  CHECK(message(all::only("over\nlay").status()) == "choose backend 'over\\x0alay': it is none of copy, never, bind");
+}
+
+TEST_CASE("first_supported: what the named one says when it is opened is passed on") {
+  auto named = rootfs::first_supported<rootfs::copy, closed>::only("closed");
+  REQUIRE(named.ok());
+  CHECK(message(named->open("/where")) == "/where");
+  CHECK(named->chosen().empty());
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// One of several backends: the first that works on the machine where the program runs.
+/// One of several backends: the first that works on the machine where the program runs, or the one that its user names.
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <mortise/base/status.hpp>
+#include <mortise/base/text.hpp>
 #include <mortise/model/layer.hpp>
 #include <mortise/rootfs/backend.hpp>
 #include <string>
@@ -18,10 +21,10 @@
 namespace mortise::rootfs {
 
 /// Effects: `open` probes the backends in order, where the roots will be, and takes the first that works; one without a
-/// probe always does. Layers are asked of the store in that one's form. What was made by any of them is destroyed, also
-/// when another is chosen the next time.
-/// Fails with: FAILED_PRECONDITION where none works, with each one's reason; the same from all else before `open`.
-/// Leaves behind: what the chosen one does.
+/// probe always does. Of `only`'s there is no choice, and nothing is probed. Layers are asked of the store in the
+/// chosen one's form. What was made by any of them is destroyed, also when another is chosen the next time. Fails with:
+/// FAILED_PRECONDITION where none works, with each one's reason; the same from all else before `open`. Leaves behind:
+/// what the chosen one does.
 template <backend... Backends>
   requires(sizeof...(Backends) > 0)
 class first_supported {
@@ -33,10 +36,23 @@ class first_supported {
                                           model::one_of_layers<typename Backends::layer_format...>>;
   static constexpr std::string_view name = "first-supported";
   static constexpr bool limits_writes = (rootfs::limits_writes<Backends> || ...);
+  /// Of the backends, in their order.
+  static constexpr std::array<std::string_view, sizeof...(Backends)> names = {Backends::name...};
+
+  /// For `host::open`: never another than the one of this name. That it does not work here is told when it is used.
+  /// Fails with: INVALID_ARGUMENT where none has the name.
+  static absl::StatusOr<first_supported> only(std::string_view backend) {
+    first_supported out;
+    out.only_ = static_cast<std::size_t>(std::ranges::find(names, backend) - names.begin());
+    if (out.only_ != none) return out;
+    return error(absl::StatusCode::kInvalidArgument,
+                 concat("choose backend '", printable(backend), "': it is none of ", join(names, ", ")));
+  }
 
   absl::Status open(const std::string& directory) {
     refused_.clear();
     chosen_ = none;
+    if (only_ != none) return open_only(directory);
     (void)(try_one<Backends>(directory) || ...);
     if (chosen_ != none) return absl::OkStatus();
     return error(absl::StatusCode::kFailedPrecondition, concat("no backend works here: ", join(refused_, "; ")));
@@ -94,14 +110,25 @@ class first_supported {
     return error(absl::StatusCode::kFailedPrecondition, "no backend is chosen yet: open it first");
   }
 
+  absl::Status open_only(const std::string& directory) {
+    absl::Status status;
+    visit_at(all_, only_, [&](auto& policy) { status = open_one(policy, directory); });
+    if (status.ok()) chosen_ = only_;
+    return status;
+  }
+
+  template <class Backend>
+  static absl::Status open_one(Backend& policy, const std::string& directory) {
+    if constexpr (opens<Backend>) return policy.open(directory);
+    return absl::OkStatus();
+  }
+
   template <class Backend>
   bool try_one(const std::string& directory) {
     Backend& policy = std::get<Backend>(all_);
     absl::Status status;
     if constexpr (probes<Backend>) status = policy.probe(directory);
-    if constexpr (opens<Backend>) {
-      if (status.ok()) status = policy.open(directory);
-    }
+    if (status.ok()) status = open_one(policy, directory);
     if (status.ok()) {
       chosen_ = refused_.size();
       return true;
@@ -113,11 +140,15 @@ class first_supported {
   /// Calls `use` with the chosen one, if there is one.
   template <class Use>
   void visit(Use use) const {
+    visit_at(all_, chosen_, use);
+  }
+  template <class All, class Use>
+  static void visit_at(All& all, std::size_t which, Use use) {
     std::size_t at = 0;
-    const auto ask = [&](const auto& policy) {
-      if (at++ == chosen_) use(policy);
+    const auto ask = [&](auto& policy) {
+      if (at++ == which) use(policy);
     };
-    std::apply([&](const auto&... each) { (ask(each), ...); }, all_);
+    std::apply([&](auto&... each) { (ask(each), ...); }, all);
   }
 
   template <std::size_t At, class Use>
@@ -130,6 +161,7 @@ class first_supported {
   }
 
   std::tuple<Backends...> all_;
+  std::size_t only_ = none;
   std::size_t chosen_ = none;
   std::vector<std::string> refused_;
 };
