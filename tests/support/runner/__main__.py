@@ -14,10 +14,10 @@ from consume import run_consumers
 from fuzz import run_fuzz
 from guest import run_guest
 from place import HAS_SUDO, IS_ROOT, SOURCE, run
-from programs import run_programs
+from programs import chosen_programs, program_targets, run_programs
 from report import FAILED, Report
-from style import run_style
-from suites import run_suites
+from style import run_format, start_tidy
+from suites import build_suites, chosen_suites, run_suites, suite_targets
 
 
 def run_lint(report):
@@ -32,6 +32,11 @@ def run_lint(report):
         report.add(FAILED, "lint", outcome.why, outcome.log)
 
 
+def targets_of(build, report):
+    return [*program_targets(build, chosen_programs(build, report)).values(),
+            *suite_targets(build, chosen_suites(build, report)).values()]
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tests/run", description="Builds and runs the tests.")
     parser.add_argument("--ci", action="store_true", help="clang-format and clang-tidy as well")
@@ -43,18 +48,26 @@ def main():
 
     run_lint(report)
     ahead = Ahead()
-    for build, after in zip(BUILDS, (*BUILDS[1:], None)):
-        ahead.wait()
+    finish_tidy = None
+    for build in BUILDS:
+        ahead.wait(build)
         run_programs(build, report)
-        run_suites(build, report, ahead, after)
+        built = build_suites(build, report)
+        if build is BUILDS[0]:
+            for later in BUILDS[1:]:
+                if chosen_programs(later, report) or chosen_suites(later, report):
+                    ahead.compile(later, lambda build: targets_of(build, report))
+            if options.ci:
+                finish_tidy = start_tidy(report, ahead)
+        run_suites(build, built, report)
         if build.name == "gcc":
             run_checks(report)
             run_consumers(report)
             run_fuzz(report)
             run_guest(report)
-    ahead.wait()
     if options.ci:
-        run_style(report)
+        run_format(report)
+        finish_tidy()
     return report.close()
 
 

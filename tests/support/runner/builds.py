@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The builds: which compilers and sanitizers, and what of each is built and run."""
 
+import concurrent.futures
 import dataclasses
 import json
 import shutil
-import threading
 
 from place import BUILD, JOBS, SOURCE, run
 
@@ -50,24 +50,25 @@ def set_up(build):
 
 
 class Ahead:
-    """Compiles what the next build needs while the tests of this one run, which mostly wait."""
+    """What is done beside the tests, which mostly wait: one thing after the other, and at a lower priority."""
 
     def __init__(self):
-        self.thread = None
+        self.worker = concurrent.futures.ThreadPoolExecutor(1)
+        self.compiling = {}
 
-    def start(self, build, names):
+    def start(self, work, *arguments):
+        return self.worker.submit(work, *arguments)
+
+    def compile(self, build, targets_of):
+        """Compiles a later build's targets; what fails is compiled again when its turn comes, and reported."""
         def work():
-            if set_up(build) is None:
-                targets = executables(build, "tests")
-                run(["nice", "ninja", "-C", build.directory, f"-j{JOBS}", "-k0",
-                     *(targets[name] for name in names if name in targets)], deadline=3600)
-        self.thread = threading.Thread(target=work)
-        self.thread.start()
+            if set_up(build) is None and JOBS > 1 and (targets := targets_of(build)):
+                run(["nice", "ninja", "-C", build.directory, f"-j{JOBS}", "-k0", *targets], deadline=3600)
+        self.compiling[build.name] = self.start(work)
 
-    def wait(self):
-        if self.thread is not None:
-            self.thread.join()
-            self.thread = None
+    def wait(self, build):
+        if build.name in self.compiling:
+            self.compiling.pop(build.name).result()
 
 
 def compile_targets(build, targets):

@@ -9,22 +9,32 @@ from report import FAILED, PASSED
 PLAIN_LIBRARIES = ("linux-vdso", "linux-gate", "ld-linux", "libc.", "libm.", "libstdc++.", "libgcc_s.")
 
 
-def run_programs(build, report):
+def chosen_programs(build, report):
+    """The folder of each program that the pattern takes in, by its name."""
     folders = [] if build.suites else ["examples"] + (["benchmarks"] if build.name == "gcc" else [])
     sources = {f"{build.name}/{folder[:-1]} {path.stem.replace('_', '-')}": folder for folder in folders
                for path in sorted((SOURCE / folder).glob("*.c*"))}
-    chosen = [name for name in sources if report.wants(name)]
+    return {name: folder for name, folder in sources.items() if report.wants(name)}
+
+
+def program_targets(build, chosen):
+    """The ninja targets of programs by their names; those that need what is not there have none."""
+    targets = {f"{build.name}/{folder[:-1]} {name}": target for folder in sorted(set(chosen.values()))
+               for name, target in executables(build, folder).items()}
+    return {name: targets[name] for name in chosen if name in targets}
+
+
+def run_programs(build, report):
+    chosen = chosen_programs(build, report)
     if not chosen:
         return
-    report.stage(f"build {build.name}: {' and '.join(sorted(set(sources[name] for name in chosen)))}")
+    report.stage(f"build {build.name}: {' and '.join(sorted(set(chosen.values())))}")
     if set_up(build) is not None:
         report.add(FAILED, f"{build.name}/examples", "cannot be configured")
         return
-    targets = {f"{build.name}/{folder[:-1]} {name}": target for folder in folders
-               for name, target in executables(build, folder).items()}
-    chosen = [name for name in chosen if name in targets]
-    failed = compile_targets(build, [targets[name] for name in chosen])
-    for name in chosen:
+    targets = program_targets(build, chosen)
+    failed = compile_targets(build, list(targets.values()))
+    for name in targets:
         outcome = failed.get(targets[name])
         report.add(FAILED if outcome else PASSED, name, outcome.why if outcome else "", outcome.log if outcome else "")
         if outcome:

@@ -18,32 +18,36 @@ UNPRIVILEGED = ("base", "model", "detail")
 DEADLINE = {"gcc": 900, "asan": 1500, "tsan": 1500}
 
 
-def run_suites(build, report, ahead, after=None):
-    """`after` is the build whose turn comes then: where it has the same to do, it is compiled meanwhile."""
+def build_suites(build, report):
+    """Builds those of a build that the pattern takes in; returns, by name, the target and the arguments of each."""
     chosen = chosen_suites(build, report)
     if not chosen:
-        return
+        return {}
     report.stage(f"build {build.name}: {' '.join(chosen)}")
-    ahead.wait()
     failure = set_up(build)
     if failure is not None:
         report.add(FAILED, f"{build.name}/configure", failure.why, failure.log)
-        return
-    targets = executables(build, "tests")
-    for name in [name for name in chosen if name not in targets]:
+        return {}
+    targets = suite_targets(build, chosen)
+    for name in chosen.keys() - targets.keys():
         report.add(SKIPPED, f"{build.name}/{name}", "a component that it needs is off, see meson's summary")
-        del chosen[name]
-    failed = compile_targets(build, [targets[name] for name in chosen])
+    failed = compile_targets(build, list(targets.values()))
     if not build.suites and any(mentions(name, "built_program(") for name in chosen):
         build_examples(build)
     for target, outcome in failed.items():
         report.add(FAILED, f"{build.name}/build {target}", outcome.why, outcome.log)
         keep_log(f"{build.name}/build {target}", outcome.log)
-    if after is not None and JOBS > 1:
-        ahead.start(after, chosen_suites(after, report))
-    for name, arguments in chosen.items():
-        if targets[name] not in failed:
-            run_program(build, name, targets[name], arguments, report)
+    return {name: (target, chosen[name]) for name, target in targets.items() if target not in failed}
+
+
+def run_suites(build, built, report):
+    for name, (target, arguments) in built.items():
+        run_program(build, name, target, arguments, report)
+
+
+def suite_targets(build, chosen):
+    targets = executables(build, "tests")
+    return {name: targets[name] for name in chosen if name in targets}
 
 
 def chosen_suites(build, report):
