@@ -157,6 +157,19 @@ TEST_CASE("curl: cancelling does not wait for the resolver") {
   CHECK(child.text == "at once");
 }
 
+TEST_CASE("curl: a host without an address is that each time it is asked for, and hinders no other") {
+  const support::http_server server([](const auto&, auto& at) { at.answer(200, {}, "x"); });
+  const fetch::curl one;
+  support::collect into;
+  for (int at = 0; at < 3; ++at) {
+    // Too long for a name of a host, so that nobody is asked.
+    const auto out = one.exchange(to(mortise::concat("http://", std::string(64, 'x'), ".example.com/")), into);
+    CHECK(code_of(out) == absl::StatusCode::kUnavailable);
+    CHECK(mortise::message(out.status()).find("Could not resolve host") != std::string::npos);
+  }
+  CHECK(one.exchange(to(server.url()), into).ok());
+}
+
 TEST_CASE("curl: interim answers, chunks and trailers") {
   const support::http_server server([](const auto&, auto& at) {
     at.send("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");

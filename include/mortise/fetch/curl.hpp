@@ -359,7 +359,9 @@ class curl {
     auto handle = pool_->take();
     if (!handle->is_complete()) return error(absl::StatusCode::kResourceExhausted, "start libcurl: no memory");
     auto out = detail::curl_transfer(pool_->library(), *handle, what, into).run();
-    pool_->put_back(std::move(handle));
+    // After a failure there is no connection worth keeping, and a handle of libcurl 7.88 whose host had no address
+    // takes no size of its buffer any more.
+    if (out.ok()) pool_->put_back(std::move(handle));
     return out;
   }
 
