@@ -186,6 +186,26 @@ TEST_CASE("collector: pinned images and those in use stay, whatever is asked") {
   CHECK(here.held() == 0);
 }
 
+TEST_CASE("collector: what the killed had leased is theirs no more, also where nothing else goes") {
+  if (support::missing_root()) return;
+  scene here;
+  here.provide_all();
+  const auto kept = here.provide("a");
+  for (int at = 0; at < 3; ++at) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const auto image = here.provide("b");
+      ::kill(::getpid(), SIGKILL);
+    }
+    REQUIRE(::waitpid(child, nullptr, 0) == child);
+  }
+  CHECK(here.count("leases") == 4);
+  CHECK(here.collect({.dry_run = true}).gone.empty());
+  CHECK(here.count("leases") == 4);
+  CHECK(here.collect().gone.empty());
+  CHECK(here.count("leases") == 1);
+}
+
 TEST_CASE("collector: blobs whose layers lie on the disk go where that is asked, and can be fetched again") {
   if (support::missing_root()) return;
   scene here;

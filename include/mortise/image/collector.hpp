@@ -266,6 +266,7 @@ class collector {
     std::vector<const stored_part*> candidates;
     for (const stored_part& each : parts_)
       if (is_garbage(each)) candidates.push_back(&each);
+    if (candidates.empty()) return sweep_leases();
     for (std::size_t at = 0; at < candidates.size(); at += batch) {
       const std::size_t end = std::min(candidates.size(), at + batch);
       MORTISE_ASSIGN_OR_RETURN(const staging trash, store_.stage());
@@ -275,6 +276,12 @@ class collector {
       if (!status.ok()) return problem(status), absl::OkStatus();
     }
     return absl::OkStatus();
+  }
+
+  /// Those that nobody holds any more, where nothing else makes us look at them behind the shut gate.
+  absl::Status sweep_leases() {
+    MORTISE_ASSIGN_OR_RETURN(const gate shut, gate::shut(store_));
+    return read_leases(store_, &shut).status();
   }
 
   absl::Status move_away(const std::vector<const stored_part*>& candidates, const staging& trash) {
