@@ -3,12 +3,19 @@
 /// \file
 /// A process killed at a chosen system call: "crash at any instruction", by ptrace(2).
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <conformance/layers.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 
 namespace conformance {
 
@@ -34,6 +41,53 @@ bool killed_at(int call, Callable callable) {
   }
   check(::kill(child, SIGKILL) == 0 && ::waitpid(child, &status, 0) == child, "kill child");
   return true;
+}
+
+/// The calls by which a process changes files, or what it holds of them.
+inline constexpr long changing_calls[] = {
+    SYS_openat,   SYS_openat2,   SYS_mkdirat,         SYS_mknodat,   SYS_linkat,    SYS_symlinkat,
+    SYS_unlinkat, SYS_renameat2, SYS_renameat,        SYS_write,     SYS_pwrite64,  SYS_writev,
+    SYS_flock,    SYS_ftruncate, SYS_copy_file_range, SYS_fchmod,    SYS_fchmodat,  SYS_fchownat,
+    SYS_fchown,   SYS_fsync,     SYS_syncfs,          SYS_utimensat, SYS_fsetxattr, SYS_fallocate};
+
+/// Has the tracer stop this process, and its threads, before each of them.
+inline void stop_at_changing_calls() {
+  std::vector<sock_filter> program = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)}};
+  for (const long each : changing_calls) {
+    program.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, static_cast<std::uint32_t>(each)});
+    program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE});
+  }
+  program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install seccomp filter");
+}
+
+/// The same of a callable that starts threads, whose changing calls are counted together. Needs root.
+template <class Callable>
+bool killed_at_change(int change, Callable callable) {
+  const pid_t child = ::fork();
+  check(child >= 0, "fork");
+  if (child == 0) {
+    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(98);
+    ::raise(SIGSTOP);
+    stop_at_changing_calls();
+    callable();
+    ::_exit(0);
+  }
+  int status = 0;
+  check(::waitpid(child, &status, 0) == child && WIFSTOPPED(status), "trace child");
+  constexpr int options = PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACESECCOMP;
+  check(::ptrace(PTRACE_SETOPTIONS, child, nullptr, options) == 0, "trace child");
+  bool killed = false;
+  pid_t stopped = child;
+  for (int changes = 0; stopped != child || WIFSTOPPED(status); stopped = ::waitpid(-1, &status, __WALL)) {
+    check(stopped > 0, "wait for child");
+    if (!WIFSTOPPED(status)) continue;  // a thread has ended
+    if (status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8) && changes++ == change)
+      killed = ::kill(child, SIGKILL) == 0;
+    (void)::ptrace(PTRACE_CONT, stopped, nullptr, nullptr);  // fails of one that is being killed
+  }
+  return killed;
 }
 
 }  // namespace conformance

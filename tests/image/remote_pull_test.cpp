@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <conformance/killed_at.hpp>
 #include <image/remote_source.hpp>
 #include <image/store_fixture.hpp>
 #include <image/tree_compare.hpp>
@@ -162,6 +163,29 @@ TEST_CASE("remote pull: killed at any moment, the next one finishes it") {
   CHECK(here.count("partial") == 0);
   CHECK(here.count("staging") == 0);
   CHECK(here.count("locks") == 0);
+}
+
+TEST_CASE("remote pull: killed before any change of a file, the next one finishes it and nothing is left over") {
+  if (support::missing_root()) return;
+  scene here;
+  tar_builder low;
+  low.directory("./").directory("d/").file("d/a", support::sample_text(40'000));
+  tar_builder high;  // is right only above the other one
+  high.directory("./").file("d/b", "b").hard_link("d/link", "d/a").file("d/.wh.gone");
+  here.local.layout.write_image({gzip_layer(low.text()), plain_layer(high.text())});
+  int change = 0;
+  for (bool killed = true; killed; ++change) {
+    CAPTURE(change);
+    killed = conformance::killed_at_change(change, [&] { (void)here.provide({.jobs = 2}); });
+    REQUIRE(here.provide() == "");
+    const auto collected = remote_store::open(here.directory, here.source)->collect();
+    REQUIRE(collected.ok());
+    CHECK(collected->problems.empty());
+    CHECK(here.is_right());
+    for (const char* const part : {"partial", "staging", "locks", "leases"}) CHECK_MESSAGE(here.count(part) == 0, std::string(part));
+    REQUIRE(mortise::sys::remove_tree(here.directory).ok());
+  }
+  CHECK(change > 50);
 }
 
 TEST_CASE("remote pull: wrong bytes are never unpacked; another place is asked where there is one") {
