@@ -131,6 +131,30 @@ TEST_CASE("verify: damaged blobs and documents are found and fetched again") {
   }
 }
 
+TEST_CASE("verify: what was kept as it is is fetched again, whatever else the store holds") {
+  if (support::missing_root()) return;
+  for (const bool beside_others : {false, true}) {
+    CAPTURE(beside_others);
+    scene here;
+    if (beside_others) here.provide();
+    const auto artifact = here.layout.put(
+        support::manifest_text(support::descriptor("application/vnd.oci.empty.v1+json", here.layout.put("{}")),
+                               {support::descriptor("text/plain", here.layout.put("the file of an artifact"))}));
+    here.layout.write_index({support::descriptor(mortise::image::media::oci_manifest, artifact, support::tagged("a"))});
+    const std::string location = "oci:" + here.layout.path() + ":a";
+    REQUIRE(here.store.fetch(location).ok());
+    for (const char* const part : {"the file of", "text/plain"}) {
+      const std::string blob = here.blob_of(part);
+      const std::string text = support::read_file(blob);
+      here.damage(blob, 3);
+      const verification repaired = here.verify(true);
+      CHECK(repaired.problems.empty());
+      CHECK(repaired.pulled == std::vector{location});
+      CHECK(support::read_file(blob) == text);
+    }
+  }
+}
+
 TEST_CASE("verify: what is in use is named and left") {
   if (support::missing_root()) return;
   scene here;

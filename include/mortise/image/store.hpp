@@ -175,21 +175,31 @@ class store {
     if (!status.ok()) return status;
     if (!options.repair) return std::move(run.out());
     MORTISE_ASSIGN_OR_RETURN(const auto lacking, run.remove());
-    for (const remembered_image& each : run.images())
-      if (lacking.contains(each.record.location)) (void)(repair<Formats>(each.record, options, run.out()) && ...);
+    for (const remembered_image& each : run.images()) {
+      if (!lacking.contains(each.record.location)) continue;
+      const absl::Status repaired = repair<Formats...>(each.record, options);
+      if (repaired.ok()) run.out().pulled.push_back(each.record.location);
+      if (!repaired.ok()) run.out().problems.emplace_back(message(repaired));
+    }
     return std::move(run.out());
   }
 
-  template <class Format>
-  bool repair(const image_record& image, const verify_options& options, verification& out) {
-    if (::faccessat(directory_.fd(), concat("layers/", Format::name).c_str(), F_OK, 0) != 0) return true;  // never used
+  /// Provides an image anew in each format that the store has layers of. An artifact, or where there is no such format,
+  /// is kept as it is.
+  template <class... Formats>
+  absl::Status repair(const image_record& image, const verify_options& options) {
     const auto platform = model::parse_platform(image.platform);
-    const auto provided = provide<Format>(
-        image.location,
-        {.platform = platform.ok() ? std::optional(*platform) : std::nullopt, .cancelled = options.cancelled});
-    if (provided.ok()) out.pulled.push_back(image.location);
-    if (!provided.ok()) out.problems.emplace_back(message(provided.status()));
-    return provided.ok();
+    const provide_options again{.platform = platform.ok() ? std::optional(*platform) : std::nullopt,
+                                .cancelled = options.cancelled};
+    absl::Status status = error(absl::StatusCode::kFailedPrecondition, "nothing is unpacked");
+    const auto provide_as = [&]<class Format>() {
+      const std::string layers = concat("layers/", Format::name);
+      if (::faccessat(directory_.fd(), layers.c_str(), F_OK, 0) != 0) return true;  // never used
+      status = provide<Format>(image.location, again).status();
+      return status.ok();
+    };
+    (void)(provide_as.template operator()<Formats>() && ...);
+    return absl::IsFailedPrecondition(status) ? fetch(image.location, again).status() : status;
   }
 
   [[nodiscard]] std::unique_ptr<origin> open_local(const std::string& location) const {
