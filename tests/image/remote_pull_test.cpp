@@ -15,6 +15,7 @@
 #include <image/tree_compare.hpp>
 #include <mutex>
 #include <string>
+#include <support/deny.hpp>
 #include <support/fork.hpp>
 #include <support/skip.hpp>
 #include <thread>
@@ -182,10 +183,26 @@ TEST_CASE("remote pull: killed before any change of a file, the next one finishe
     REQUIRE(collected.ok());
     CHECK(collected->problems.empty());
     CHECK(here.is_right());
-    for (const char* const part : {"partial", "staging", "locks", "leases"}) CHECK_MESSAGE(here.count(part) == 0, std::string(part));
+    for (const char* const part : {"partial", "staging", "locks", "leases"})
+      CHECK_MESSAGE(here.count(part) == 0, std::string(part));
     REQUIRE(mortise::sys::remove_tree(here.directory).ok());
   }
   CHECK(change > 50);
+}
+
+TEST_CASE("remote pull: waits for the disk once, for the record that leads to the image") {
+  if (support::missing_root()) return;
+  scene here;
+  REQUIRE(remote_store::open(here.directory, here.source).ok());  // which syncs the version that it writes
+  const std::vector<long> waits = {SYS_fsync, SYS_fdatasync, SYS_sync, SYS_syncfs, SYS_sync_file_range, SYS_msync};
+  const auto child = support::deny(waits, EIO, [&] { return here.provide(); });
+  CHECK(child.text.find("/images/") != std::string::npos);
+  CHECK(child.text.find("fsync: Input/output error") != std::string::npos);
+  here.source.how->calls = 0;
+  REQUIRE(here.provide() == "");
+  CHECK(here.is_right());
+  CHECK(here.source.how->calls == 0);
+  for (const progress& each : here.heard) CHECK(each.cached);  // all was fetched and unpacked without waiting
 }
 
 TEST_CASE("remote pull: wrong bytes are never unpacked; another place is asked where there is one") {
