@@ -48,6 +48,55 @@ bool has(const std::string& text, std::string_view part) {
   return found;
 }
 
+/// An image of a case of rendering: what it whitelists, the numbers of the images that it depends on, what is in its
+/// rootfs: "directory/", "link -> target", "file".
+struct case_image {
+  strings whitelist;
+  std::vector<int> dependencies;
+  strings entries;
+};
+
+/// Its images from number 0 on, the last of which is rendered, and what that shows: each file with the number of the
+/// image that it is from, each directory of an image with its mode, 0700 and that number.
+struct render_case {
+  std::vector<case_image> images;
+  strings shows;
+};
+
+std::string tar_of(const case_image& image, int number) {
+  strings whitelist;
+  for (const std::string& each : image.whitelist) whitelist.push_back('"' + each + '"');
+  strings dependencies;
+  for (const int each : image.dependencies) dependencies.push_back(aci_dependency(mortise::concat('i', each)));
+  const std::string more =
+      mortise::concat(R"("pathWhitelist":[)", mortise::join(whitelist, ","), "],", aci_dependencies(dependencies));
+  tar_builder tar;
+  tar.file("manifest", aci_manifest(more, mortise::concat('i', number))).directory("rootfs/");
+  for (const std::string& each : image.entries) {
+    const std::size_t arrow = each.find(" -> ");
+    if (arrow != std::string::npos) {
+      tar.symlink("rootfs/" + each.substr(0, arrow), each.substr(arrow + 4));
+    } else if (each.ends_with('/')) {
+      tar.directory("rootfs/" + each, 0700U + static_cast<unsigned>(number));
+    } else {
+      tar.file("rootfs/" + each, std::to_string(number));
+    }
+  }
+  return tar.text();
+}
+
+/// The same for what was rendered. Directories that are only on the way to something are left out.
+strings shown(const support::tree& merged) {
+  strings out;
+  for (const std::string& path : merged.paths()) {
+    const std::string what = merged[path];
+    if (what.starts_with("file")) out.push_back(path + '=' + what.substr(what.size() - 2, 1));
+    if (what.starts_with("link")) out.push_back(path + what.substr(what.find(" -> ")));
+    if (what.starts_with("dir") && !what.starts_with("dir 0755")) out.push_back(path + "/ " + what.substr(4, 4));
+  }
+  return out;
+}
+
 std::string gzip(const std::string& text) { return support::gzip(text); }
 std::string bzip2(const std::string& text) { return support::bzip2(text); }
 std::string xz(const std::string& text) { return support::xz(text); }
@@ -173,6 +222,49 @@ TEST_CASE("appc: diamonds and whitelists: an image shows what every list on the 
   if (support::missing_root()) return;
   const support::tree merged = image.layers.merged();
   CHECK(merged.paths() == strings{"a", "app", "b", "left", "right"});
+}
+
+// The cases that the specification's own renderer, pkg/acirenderer, is tested by.
+TEST_CASE("appc: whitelists and dependencies render as they do for others") {
+  if (support::missing_root()) return;
+  const strings parent = {"a/1", "a/2", "a/3", "b/l -> 1", "c/", "c/1", "d/", "d/1", "e/1"};
+  const strings first = {"a/1", "a/2", "a/3", "a/4", "b/l -> 1"};
+  const strings second = {"a/1", "a/2", "b/1"};
+  const strings upper = {"a/1", "b/2", "c/1"};
+  const strings all_but_a4 = {"/a/1", "/a/2", "/a/3", "/b/l", "/b/1", "/b/2", "/c/1"};
+  const strings rendered = {"a/1=2", "a/2=1", "a/3=0", "b/1=1", "b/2=2", "b/l -> 1", "c/1=2"};
+  const std::vector<render_case> cases = {
+      {{{{}, {}, {"a/"}}, {{}, {0}, {}}}, {"a/ 0700"}},
+      {{{{}, {}, {}}, {{}, {0}, {"a/"}}}, {"a/ 0701"}},
+      {{{{}, {}, {"a/"}}, {{}, {0}, {"a/"}}}, {"a/ 0701"}},
+      {{{{}, {}, {"a/1"}}, {{}, {0}, {}}}, {"a/1=0"}},
+      {{{{}, {}, {}}, {{}, {0}, {"a/1"}}}, {"a/1=1"}},
+      {{{{}, {}, {"a/1"}}, {{}, {0}, {"a/1"}}}, {"a/1=1"}},
+      {{{{}, {}, {"a/b/", "a/b/c/", "a/b/c/1"}}, {{}, {0}, {"a/b"}}}, {"a/b=1"}},
+      {{{{"/a/1", "/a/2", "/b/l", "/c/", "/d/"}, {}, parent}, {{}, {0}, {"b/1", "c/2"}}},
+       {"a/1=0", "a/2=0", "b/1=1", "b/l -> 1", "c/ 0700", "c/2=1", "d/ 0700"}},
+      {{{{}, {}, parent}, {{"/a/1", "/a/2", "/b/l", "/b/1", "/c/2", "/d/"}, {0}, {"a/1", "c/2"}}},
+       {"a/1=1", "a/2=0", "b/l -> 1", "c/ 0700", "c/2=1", "d/ 0700"}},
+      {{{{"/a/1", "/a/2", "/a/3", "/a/4", "/b/l", "/b/1"}, {}, first}, {{}, {}, second}, {all_but_a4, {0, 1}, upper}},
+       rendered},
+      {{{{}, {}, first}, {{"/a/1", "/a/2", "/b/1"}, {}, second}, {all_but_a4, {0, 1}, upper}}, rendered},
+      {{{{}, {}, first}, {{}, {}, {"a/2", "b/1", "d/", "d/1"}}, {{}, {1}, second}, {all_but_a4, {0, 2}, upper}},
+       {"a/1=3", "a/2=2", "a/3=0", "b/1=2", "b/2=3", "b/l -> 1", "c/1=3"}},
+      {{{{}, {}, {}}}, {}},
+      {{{{"/foo"}, {}, {}}}, {}},
+  };
+  for (const render_case& each : cases) {
+    CAPTURE(&each - cases.data());
+    const aci_directory place;
+    int number = 0;
+    for (const case_image& image : each.images) {
+      place.put(mortise::concat('i', number), tar_of(image, number));
+      ++number;
+    }
+    const provided_image image(*open(mortise::concat("appc:i", number - 1), {place.prefix()}));
+    REQUIRE_MESSAGE(image.status.ok(), image.said());
+    CHECK(shown(image.layers.merged()) == each.shows);
+  }
 }
 
 TEST_CASE("appc: cycles, and dependencies without end, are refused") {
