@@ -2,9 +2,13 @@
 #include <mortise/image/appc/discovery.hpp>
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
+#include <image/layout_builder.hpp>
 #include <string>
 #include <string_view>
+#include <support/skip.hpp>
+
 #include <utility>
 #include <vector>
 
@@ -102,6 +106,25 @@ TEST_CASE("discovery: meta tags of the name's prefixes are found, in order") {
   const auto both = meta_discovery(meta("example.com https://a/{name}.{ext}"), name, usual);
   REQUIRE(both.ok());
   CHECK(both->images.front().signature == "https://a/example.com/tools/app.aci.asc");
+}
+
+TEST_CASE("discovery: the specification's own pages are read as it reads them") {
+  const std::string place = "/usr/share/gocode/src/github.com/appc/spec/discovery/testdata/";
+  if (::access(place.c_str(), F_OK) != 0) {
+    support::skip("needs Debian's golang-github-appc-spec-dev");
+    return;
+  }
+  const auto page = [&place](const char* file) { return found(support::read_file(place + file)); };
+  const std::string image = "example.com/example.com/tools/app-1.0.0";
+  const std::string first = "https://storage." + image + "-linux-amd64.aci";
+  const std::string second = " https://storage." + image + ".aci";
+  const std::string key = "key https://example.com/pubkeys.gpg";
+  CHECK(page("meta01.html") == first + ' ' + key);
+  CHECK(page("meta02.html") == first);
+  CHECK(page("meta03.html") == key);
+  CHECK(page("meta04.html") == "https://another.storage." + image + "-linux-amd64.aci " + key);
+  CHECK(page("meta05.html") == first + second + ' ' + key);
+  CHECK(page("meta06.html") == first + second + ' ' + key);
 }
 
 TEST_CASE("discovery: what does not fit is passed over") {
