@@ -252,6 +252,13 @@ TEST_CASE("security: user and groups are those of the container's files and no o
     CHECK(who(std::string("0:") + number) == refused(std::string("0:") + number, "group: its number is out of range"));
   }
   CHECK(who("-1") == refused("-1", "user: the container's /etc/passwd has no such name"));
+  place.write("etc/owned", "");
+  REQUIRE(::chown((place.image() + "/etc/owned").c_str(), 1234, 4321) == 0);
+  place.link("/etc/owned", "etc/link");
+  CHECK(who("/etc/owned:/etc/link") == ids("1234", "4321", "4321"));
+  CHECK(who("/etc/owned") == ids("1234", "0", "0"));
+  CHECK(who("/etc/none:0").ends_with("become user '/etc/none:0': user: No such file or directory"));
+  CHECK(who("0:/etc/none").ends_with("become user '0:/etc/none': group: No such file or directory"));
 }
 
 TEST_CASE("security: /etc/passwd may be anything (CVE-2024-9676)") {

@@ -292,11 +292,25 @@ class child : private child_mounts {
     return 0;
   }
 
+  /// A user or group as Appc may name it: by the absolute path of what belongs to it.
+  long look_at_owned(const char* name, const std::string& path, struct stat& about) {
+    const sys::unique_fd file(
+        static_cast<int>(step(name, sys::raw_open_in_root(at(model::slot::root), path.c_str(), O_PATH))));
+    if (!file) return file.get();
+    return ::fstat(file.get(), &about) == 0 ? 0 : step(name, -errno);
+  }
+
   /// Fills in the numbers of `become`, and HOME. An unknown name is ESRCH, an id out of range ERANGE.
   long look_up(const model::op::become& o, std::uint32_t& uid, std::uint32_t& gid, std::size_t& groups) {
-    const bool is_number = !o.user.empty() && o.user.find_first_not_of("0123456789") == std::string::npos;
-    const auto number = sys::parse_id(o.user);
+    bool is_number = !o.user.empty() && o.user.find_first_not_of("0123456789") == std::string::npos;
+    auto number = sys::parse_id(o.user);
     if (is_number && !number) return refuse("user", ERANGE, "its number is out of range");
+    if (o.user.starts_with('/')) {
+      struct stat about{};
+      if (const long looked = look_at_owned("user", o.user, about); looked < 0) return looked;
+      number = about.st_uid;
+      is_number = true;
+    }
     std::string_view text;
     if (!is_number || o.group.empty() || !memory_.environment_has_home) {
       const long read = read_account_file("/etc/passwd", text);
@@ -321,7 +335,13 @@ class child : private child_mounts {
       if (!number) return refuse("group", ERANGE, "its number is out of range");
       gid = *number;
     }
-    const bool by_name = !o.group.empty() && !is_number;
+    const bool by_owned = o.group.starts_with('/');
+    if (by_owned) {
+      struct stat about{};
+      if (const long looked = look_at_owned("group", o.group, about); looked < 0) return looked;
+      gid = about.st_gid;
+    }
+    const bool by_name = !o.group.empty() && !is_number && !by_owned;
     const bool memberships = o.group.empty() && !user_is_number;
     if (by_name || memberships) {
       std::string_view text;

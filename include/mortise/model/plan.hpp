@@ -176,10 +176,11 @@ struct keep_bounding {
   std::uint64_t capabilities;
 };
 /// Sets user, group and supplementary groups. Names are looked up in the container's own /etc/passwd and
-/// /etc/group; a number is never looked up as a name (image-spec conversion.md, "Config.User").
+/// /etc/group; a number is never looked up as a name (image-spec conversion.md, "Config.User"). An absolute path stands
+/// for the owner of what lies there in the container's root, as in Appc images.
 struct become {
-  std::string user;   ///< name or number
-  std::string group;  ///< name, number or empty: the user's primary group
+  std::string user;   ///< name, number or path
+  std::string group;  ///< name, number, path or empty: the user's primary group
   std::vector<std::uint32_t> additional_groups;
 };
 /// The thread's sets for a root user. Another user keeps only the ambient ones.
