@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <conformance/killed_at.hpp>
 #include <image/remote_source.hpp>
 #include <image/store_fixture.hpp>
 #include <map>
@@ -232,9 +233,13 @@ TEST_CASE("collector: unfinished fetches go when nobody went on with them") {
   const timespec then{::time(nullptr) - 100'000, 0};
   const timespec times[] = {then, then};
   for (const std::string& name : {old, old + ".have"}) REQUIRE(::utimensat(AT_FDCWD, name.c_str(), times, 0) == 0);
+  const timespec ahead{::time(nullptr) + 100'000, 0};  // of a clock that was set back since
+  const timespec later[] = {ahead, ahead};
+  support::write_file(here.directory + "/partial/sha256-" + std::string(64, '3'), "123");
+  REQUIRE(::utimensat(AT_FDCWD, (here.directory + "/partial/sha256-" + std::string(64, '3')).c_str(), later, 0) == 0);
   const collection done = here.collect();
   CHECK(count_of(done, collected::what::partial) == 2);
-  CHECK(here.count("partial") == 1);
+  CHECK(here.count("partial") == 2);
   CHECK(here.tidy());
 }
 
@@ -310,6 +315,28 @@ TEST_CASE("collector: beside pulls that go on all the time nothing is lost") {
   (void)here.collect({.most_bytes = 0});
   CHECK(here.held() == 0);
   CHECK(here.tidy());
+}
+
+TEST_CASE("collector: killed before any change, it has taken nothing that is needed, and the next one finishes") {
+  if (support::missing_root()) return;
+  scene here;
+  int change = 0;
+  for (bool killed = true; killed; ++change) {
+    CAPTURE(change);
+    here.provide_all();
+    killed = conformance::killed_at_change(
+        change, [&] { (void)here.store.collect({.unused_for = std::chrono::seconds(150)}); });
+    here.source_calls() = 0;
+    REQUIRE(here.provide("c").ok());
+    CHECK(here.source_calls() == 0);
+    REQUIRE(store_type::open(here.directory).ok());  // sweeps what the killed had moved away
+    (void)here.collect({.unused_for = std::chrono::seconds(150)});
+    CHECK(here.remembered() == "c");
+    CHECK(here.count("layers/overlay") == 2);
+    CHECK(here.count("blobs/sha256") == 4);
+    CHECK(here.tidy());
+  }
+  CHECK(change > 10);
 }
 
 TEST_CASE("collector: killed at any moment, it has taken nothing that is needed, and the next one finishes") {
