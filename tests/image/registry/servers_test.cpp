@@ -275,6 +275,23 @@ TEST_CASE("registry servers: a registry's credentials do not go to its mirrors, 
   CHECK(here.first.server.requests().back().field("authorization") == support::basic_field("bert", "other"));
 }
 
+TEST_CASE("registry servers: that nothing speaks TLS on this machine is no part of what plain http answers") {
+  const fake_registry plain;
+  const auto said = [](const std::string& name) {
+    return std::string(message(client_of(name, test_options())->find_manifest().status()));
+  };
+  const std::string missing = said(plain.server.host() + "/app:none");
+  CHECK(missing.ends_with(plain.server.host() + ": manifest unknown (check the tag)"));
+  std::string gone;
+  {
+    const fake_registry ended;
+    gone = ended.server.host();
+  }
+  const std::string nobody = said(gone + "/app");
+  CHECK(nobody.find("http://" + gone) != std::string::npos);
+  CHECK(nobody.find("(and before that: https://" + gone) != std::string::npos);
+}
+
 TEST_CASE("registry servers: CVE-2014-5277, plain http on another machine only where it is asked for") {
   fake_registry plain;
   plain.put_image({support::plain_layer("tar")});

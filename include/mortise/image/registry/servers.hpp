@@ -99,6 +99,7 @@ class servers {
       if (may_ask(*each)) left.push_back(each.get());
     absl::Status last = error(absl::StatusCode::kNotFound, "there is no server to ask");
     std::vector<std::string> before;
+    std::size_t told = all_.size();  // whose word is the last of these
     for (server<Http>* const each : left) {
       if (!is_worth_asking(*each, each == left.back())) continue;
       auto out = ask(*each);
@@ -106,7 +107,10 @@ class servers {
       last = mortise::detail::take_status(std::move(out));
       if (absl::IsCancelled(last) || is_final()) return last;
       note_failure(*each, last);
+      // Once it has answered itself, nobody cares why the one that it stands in for could not be reached.
+      if (each->at().only_if_unreachable && each->has_answered() && told + 1 == each->index) before.pop_back();
       before.emplace_back(message(last));
+      told = each->index;
     }
     if (before.size() < 2) return last;
     before.pop_back();
