@@ -15,6 +15,7 @@
 #include <conformance/layers.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <support/sanitizer.hpp>
 #include <vector>
 
 namespace conformance {
@@ -42,6 +43,9 @@ bool killed_at(int call, Callable callable) {
   check(::kill(child, SIGKILL) == 0 && ::waitpid(child, &status, 0) == child, "kill child");
   return true;
 }
+
+/// How many to go on by from one that a process was killed at to the next: a sanitizer makes each of them slow.
+inline constexpr int stride = support::address_sanitizer || support::thread_sanitizer ? 7 : 1;
 
 /// The calls by which a process changes files, or what it holds of them.
 inline constexpr long changing_calls[] = {

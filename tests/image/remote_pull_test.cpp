@@ -175,7 +175,7 @@ TEST_CASE("remote pull: killed before any change of a file, the next one finishe
   high.directory("./").file("d/b", "b").hard_link("d/link", "d/a").file("d/.wh.gone");
   here.local.layout.write_image({gzip_layer(low.text()), plain_layer(high.text())});
   int change = 0;
-  for (bool killed = true; killed; ++change) {
+  for (bool killed = true; killed; change += conformance::stride) {
     CAPTURE(change);
     killed = conformance::killed_at_change(change, [&] { (void)here.provide({.jobs = 2}); });
     REQUIRE(here.provide() == "");
