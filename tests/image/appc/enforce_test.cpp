@@ -77,8 +77,10 @@ TEST_CASE("enforce: memory and processors") {
   }
   const auto twice = with({isolator("resource/memory", R"({"request":"1Mi","limit":"2Mi"})"),
                            isolator("resource/memory", R"({"limit":"4Mi"})")});
-  CHECK(twice->memory->count == 4U << 20);  // the later counts
+  CHECK(twice->memory->count == 4U << 20);
   CHECK_FALSE(twice->memory_reservation);
+  CHECK(twice->reports.at(0).text() == "resource/memory is adjusted: a later one of its name decides");
+  CHECK(twice->reports.at(1).text() == "resource/memory is enforced");
 }
 
 TEST_CASE("enforce: capabilities are taken away, and never given") {

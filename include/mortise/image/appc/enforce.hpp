@@ -28,12 +28,16 @@ class enforcer {
  public:
   explicit enforcer(const runtime_abilities& can) : can_(can) {}
 
-  absl::Status take(const isolator& each) {
+  /// Of several of one name the last decides.
+  absl::Status take(const isolator& each, bool is_last) {
     name_ = each.name.text();
     if (name_ == "os/linux/selinux-context" || name_ == "os/linux/apparmor-profile")
       return error(absl::StatusCode::kFailedPrecondition,
                    concat("enforce isolator '", name_, "': mandatory access control is not available"));
-    std::visit([this](const auto& value) { enforce(value); }, each.value);
+    if (is_last || std::holds_alternative<unknown_isolator>(each.value))
+      std::visit([this](const auto& value) { enforce(value); }, each.value);
+    else
+      report(verdict::adjusted, "a later one of its name decides");
     return absl::OkStatus();
   }
 
@@ -86,8 +90,6 @@ class enforcer {
   }
 
   void enforce_memory(const resource_bounds& value) {
-    out_.memory.reset();
-    out_.memory_reservation.reset();
     std::string why;
     if (value.limit) {
       out_.memory = bytes{value.limit->whole + (value.limit->thousandths > 0 ? 1 : 0)};
@@ -108,7 +110,6 @@ class enforcer {
   void enforce_cpu(const resource_bounds& value) {
     constexpr double shares_of_a_processor = 1024;
     constexpr double most_shares = 262'144;
-    out_.cpus.reset();
     std::string why;
     if (value.limit) {
       out_.cpus = std::max(number(*value.limit), can_.least_cpus);
@@ -149,7 +150,10 @@ class enforcer {
 /// Fails with FAILED_PRECONDITION for an SELinux context or AppArmor profile, which must not be passed over.
 inline absl::StatusOr<enforcement> enforce(const app& of, const runtime_abilities& can) {
   detail::enforcer all(can);
-  for (const isolator& each : of.isolators) MORTISE_RETURN_IF_ERROR(all.take(each));
+  for (auto each = of.isolators.begin(); each != of.isolators.end(); ++each) {
+    const auto is_same = [each](const isolator& other) { return other.name == each->name; };
+    MORTISE_RETURN_IF_ERROR(all.take(*each, std::none_of(each + 1, of.isolators.end(), is_same)));
+  }
   all.take_rest(of);
   return all.finish();
 }
