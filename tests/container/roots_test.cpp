@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <container/box.hpp>
 #include <mortise/rootfs/bind.hpp>
@@ -26,6 +27,10 @@ namespace {
 
 template <class Rootfs>
 using box_with = mortise::container<mortise::image::directory, Rootfs, mortise::isolate::standard>;
+/// As many as can be: what is left out has no mounts, and a network stack takes long to end.
+using lean_box = mortise::container<mortise::image::directory, mortise::rootfs::overlay,
+                                    mortise::isolate::mount_namespace, mortise::isolate::pid_namespace,
+                                    mortise::isolate::ipc_namespace, mortise::isolate::standard_filesystems>;
 using chosen_box = box_with<mortise::rootfs::first_supported<mortise::rootfs::overlay, mortise::rootfs::copy>>;
 
 /// A second image of one file.
@@ -50,9 +55,12 @@ std::string launch_many(const boxes::scene& place, int count) {
   boxes::check(::mount("", "/", nullptr, MS_REC | MS_SHARED, nullptr) == 0, "share mounts");
   constexpr rlimit descriptors{16'384, 16'384};
   boxes::check(::setrlimit(RLIMIT_NOFILE, &descriptors) == 0, "setrlimit");
-  auto host = open_host<plain_box>(place);
+  const std::string state = place.host_options().state;  // where records belong: on a disk each waits to be safe there
+  boxes::check(::mkdir(state.c_str(), 0700) == 0 && ::mount("tmpfs", state.c_str(), "tmpfs", 0, "mode=700") == 0,
+               "mount a tmpfs");
+  auto host = open_host<lean_box>(place);
   const std::string before = mount_table();
-  std::vector<plain_box> all;
+  std::vector<lean_box> all;
   for (int each = 0; each < count; ++each) {
     auto box = host.launch({.image = place.image(), .args = {"/bin/sleep", "1000"}});
     boxes::check(box.status());
@@ -61,6 +69,17 @@ std::string launch_many(const boxes::scene& place, int count) {
   std::string out = mount_table() == before ? "same " : mount_table();
   for (auto& each : all) boxes::check(each.destroy());
   return out + (mount_table() == before ? "same" : mount_table());
+}
+
+/// The same in a mount namespace of its own, of which nothing is left.
+std::string tables_with(int count) {
+  const boxes::scene place;
+  const support::leak_snapshot before;
+  const auto seen = support::in_child({.namespaces = CLONE_NEWNS, .deadline = std::chrono::minutes(5)},
+                                      [&] { return launch_many(place, count); });
+  CHECK(seen.ok());
+  CHECK(before.leaked() == "");
+  return seen.text;
 }
 
 }  // namespace
@@ -156,13 +175,12 @@ TEST_CASE("container: a backend that is named when the host is opened") {
   CHECK(host->backend().chosen() == "copy");
 }
 
-TEST_CASE("container: hundreds live, and the host's mount table does not grow") {
+TEST_CASE("container: what is mounted for it is never seen on the host") {
   if (support::missing_root() || support::missing_program("busybox")) return;
-  const boxes::scene place;
-  const support::leak_snapshot before;
-  const auto seen = support::in_child({.namespaces = CLONE_NEWNS, .deadline = std::chrono::minutes(5)},
-                                      [&] { return launch_many(place, 200); });
-  CHECK(seen.text == "same same");
-  CHECK(seen.ok());
-  CHECK(before.leaked() == "");
+  CHECK(tables_with(10) == "same same");
+}
+
+TEST_CASE("container: a thousand live, and the host's mount table does not grow") {
+  if (support::missing_root() || support::missing_program("busybox")) return;
+  CHECK(tables_with(1000) == "same same");
 }
