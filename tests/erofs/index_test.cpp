@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <archive/random_layers.hpp>
 #include <archive/tar_builder.hpp>
 #include <erofs/shown.hpp>
@@ -189,6 +190,45 @@ TEST_CASE("sparse members keep their holes, in every form that tars have for the
     REQUIRE(empty.ok());
     CHECK(*empty == std::string(1 << 20, '\0'));
   }
+}
+
+TEST_CASE("a file of any size is read out of its tar, and none of it is copied") {
+  if (cannot_compare()) return;
+  constexpr off_t size = (off_t{9} << 30) + 5;  // more than 32 bits have, and than a tar's octal digits
+  const support::temporary_directory place;
+  const std::string path = place / "layer.tar";
+  const sys::unique_fd tar(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  tar_builder large;
+  large.header({.name = "large", .size = static_cast<std::uint64_t>(size)});
+  const auto begin = static_cast<off_t>(large.open_end().size());
+  const off_t end = begin + (size + 511) / 512 * 512;
+  const auto put = [&](off_t at, const std::string& text) {
+    REQUIRE(::pwrite(tar.get(), text.data(), text.size(), at) == static_cast<ssize_t>(text.size()));
+  };
+  put(0, large.open_end());
+  put(begin + (off_t{4} << 30) - 2, "across");
+  put(begin + size - 4, "last");
+  put(end, tar_builder().file("after", "after").text());
+  support::packed_stack layers;
+  layers.add_file(path);
+  const auto index = layers.write();
+  REQUIRE_MESSAGE(index.ok(), message(index.status()));
+  CHECK(index->flattened_bytes == 0);
+  const std::string root = layers.mount();
+  struct stat about{};
+  REQUIRE(::stat((root + "/large").c_str(), &about) == 0);
+  CHECK(about.st_size == size);
+  const auto shown = sys::open(root + "/large", O_RDONLY);
+  REQUIRE(shown.ok());
+  const auto at = [&](off_t position, std::size_t count) {
+    std::string text(count, '?');
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(::pread(shown->get(), text.data(), count, position), 0)));
+    return text;
+  };
+  CHECK(at(0, 3) == std::string(3, '\0'));
+  CHECK(at((off_t{4} << 30) - 3, 8) == std::string("\0across\0", 8));
+  CHECK(at(size - 5, 10) == std::string("\0last", 5));
+  CHECK(*sys::read_file(root + "/after") == "after");
 }
 
 TEST_CASE("an index is the same for the same layers, and says what went wrong with others") {
