@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <image/store_fixture.hpp>
 #include <image/tree_compare.hpp>
+#include <mortise/rootfs/erofs_mount.hpp>
+#include <rootfs/smallest_image.hpp>
 #include <string>
 #include <string_view>
 #include <support/place.hpp>
@@ -25,14 +27,32 @@ bool missing_tools() {
          support::missing_program("busybox");
 }
 
-/// What overlayfs shows of the image we unpack against what umoci unpacks of it.
+/// What the kernel shows of an image that is packed, and never unpacked, against another tool's tree of it.
+std::string packed_against(const std::string& tree, const std::string& store, const std::string& location) {
+  if (support::missing_erofs()) return {};
+  auto opened = support::local_store::open(store);
+  if (!opened.ok()) return std::string(message(opened.status()));
+  const auto image = opened->provide<mortise::model::erofs_layers>(location, {});
+  if (!image.ok()) return std::string(message(image.status()));
+  const auto directory = mortise::sys::open(image->layers.front().directory, O_RDONLY | O_DIRECTORY);
+  if (!directory.ok()) return std::string(message(directory.status()));
+  const auto shown = mortise::rootfs::mount_erofs(directory->get());
+  if (!shown.ok()) return std::string(message(shown.status()));
+  return support::differences(mortise::concat("/proc/self/fd/", shown->get()), tree);
+}
+
+/// What overlayfs shows of the image we unpack, and EROFS of the one that we do not, against what umoci unpacks of it.
 std::string against_umoci(const std::string& place, const std::string& layout, const std::string& tag) {
   if (!run_script(place, mortise::concat("rm -rf bundle; umoci unpack --image '", layout, ":", tag, "' bundle")))
     return "umoci failed";
   const auto image = support::provide(place + "/store", mortise::concat("oci:", layout, ":", tag));
   if (!image.ok()) return std::string(message(image.status()));
+  const std::string theirs = place + "/bundle/rootfs";
   const support::merged_layers merged(image->layers);
-  return support::differences(merged.path(), place + "/bundle/rootfs");
+  const std::string stacked = support::differences(merged.path(), theirs);
+  if (!stacked.empty()) return "stacked:\n" + stacked;
+  const std::string packed = packed_against(theirs, place + "/packed", mortise::concat("oci:", layout, ":", tag));
+  return packed.empty() ? "" : "packed:\n" + packed;
 }
 
 /// A small image of busybox: files, links, a set-user-ID program, devices, attributes, odd names.
