@@ -126,6 +126,21 @@ TEST_CASE("remote pull: an unpacked layer that was lost is made again from its b
   CHECK(here.source.how->calls == 0);
 }
 
+TEST_CASE_TEMPLATE("remote pull: what one backend had fetched the others' forms are made of", First,
+                   mortise::model::overlay_layers, mortise::model::erofs_layers, mortise::model::aufs_layers) {
+  if (support::missing_root()) return;
+  const scene here;
+  auto store = remote_store::open(here.directory, here.source);
+  REQUIRE(store.ok());
+  REQUIRE(mortise::message(store->provide<First>(here.location, {}).status()) == "");
+  CHECK(here.source.how->calls > 0);
+  here.source.how->calls = 0;
+  CHECK(mortise::message(store->provide<mortise::model::overlay_layers>(here.location, {}).status()) == "");
+  CHECK(mortise::message(store->provide<mortise::model::erofs_layers>(here.location, {}).status()) == "");
+  CHECK(mortise::message(store->provide<mortise::model::aufs_layers>(here.location, {}).status()) == "");
+  CHECK(here.source.how->calls == 0);
+}
+
 TEST_CASE("remote pull: what connections lost and processes killed left is gone on with") {
   if (support::missing_root()) return;
   scene here;
