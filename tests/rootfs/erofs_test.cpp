@@ -57,5 +57,18 @@ TEST_CASE("erofs: its overlay is made on older kernels too") {
   }
 }
 
+TEST_CASE("erofs: where no overlay can be, only its read-only form works") {
+  if (support::missing_root() || support::missing_erofs()) return;
+  const support::temporary_directory place;
+  const auto said = support::in_child({.namespaces = CLONE_NEWNS}, [&]() -> std::string {
+    (void)::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+    if (::mount("ramfs", place.path().c_str(), "ramfs", 0, nullptr) != 0) return "cannot mount";
+    return concat(message(rootfs::erofs().probe(place.path())), '\n',
+                  message(rootfs::read_only_erofs().probe(place.path())));
+  });
+  CHECK_MESSAGE(said.text.starts_with("erofs in '" + place.path() + "': set 'trusted.overlay.opaque': "), said.text);
+  CHECK_MESSAGE(said.text.ends_with("such attributes)\n"), said.text);
+}
+
 TEST_CASE_TEMPLATE_INVOKE(conformance::rootfs_backend_suite, rootfs::erofs, erofs_by_loop, rootfs::read_only_erofs);
 TEST_CASE_TEMPLATE_INVOKE(conformance::merging_backend_suite, rootfs::erofs, rootfs::read_only_erofs);

@@ -15,6 +15,7 @@
 #include <mortise/rootfs/erofs_images.hpp>
 #include <mortise/rootfs/erofs_mount.hpp>
 #include <mortise/rootfs/erofs_probe.hpp>
+#include <mortise/rootfs/overlay_probe.hpp>
 #include <mortise/rootfs/upper.hpp>
 #include <mortise/sys/fd.hpp>
 #include <string>
@@ -56,9 +57,11 @@ struct basic_erofs {
 
   absl::StatusOr<bool> destroy(const std::string& directory) const { return destroy_upper(directory); }
 
-  /// Mounts an empty image that lies there for a moment.
+  /// Mounts an empty image that lies there for a moment, and makes an overlay there where one is needed.
   absl::Status probe(const std::string& directory) const {
-    return annotate(probe_erofs(directory, Way), concat(name, " in '", directory, '\''));
+    absl::Status found = probe_erofs(directory, Way);
+    if (limits_writes && found.ok()) found = probe_overlay<model::overlay_layers>(directory);
+    return annotate(found, concat(name, " in '", directory, '\''));
   }
 
  private:
