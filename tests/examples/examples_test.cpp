@@ -84,7 +84,7 @@ TEST_CASE("examples: plan-dump prints a plan, without privileges") {
   const outcome printed = run({program, "ls", "-l"}, {.as_nobody = ::geteuid() == 0});
   CHECK_MESSAGE(printed.code == 0, printed.err);
   for (const auto* const line : {"clone flags 0x", "\nidentity\n  map user and group ids: uid 0 ",
-                                 "\nroot\n  mount overlay of 1 layers userxattr", "  set hostname 'plan'\n",
+                                 "\nroot\n  mount overlay of 1 layer userxattr", "  set hostname 'plan'\n",
                                  "  seal the root: ro\n", "  execute 'ls'\n", "      argument -l\n"})
     CHECK_MESSAGE(printed.out.find(line) != std::string::npos, printed.out);
 }

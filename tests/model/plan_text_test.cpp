@@ -18,6 +18,7 @@ TEST_CASE("plan_text: each operation has a verb and an object, and hostile names
   CHECK(model::summary_text(op::execute{{}, {}, {}}) == "execute ''");
   CHECK(model::summary_text(op::seal_root{model::mount_flag::read_only | model::mount_flag::no_dev}) ==
         "seal the root: ro,nodev");
+  CHECK(model::summary_text(op::new_overlay{{"/a"}, {}, {}, "/m", slot{1}}) == "mount overlay of 1 layer");
   CHECK(model::summary_text(op::attach{slot{1}, {slot{2}, "shm"}}) == "attach to '#2/shm'");
 }
 
@@ -43,7 +44,7 @@ TEST_CASE("plan_text: an overlay on a tree") {
   model::plan plan;
   plan.add(model::stage::root, op::new_overlay{{}, "/u", "/w", "/m", slot{2}, false, true, slot{1}});
   CHECK(model::to_text(plan) ==
-        "clone flags 0x0\nroot\n  mount overlay of #1 volatile -> #2\n      upper /u\n      work  /w\n");
+        "clone flags 0x0\nroot\n  mount overlay of tree #1 volatile -> #2\n      upper /u\n      work  /w\n");
 }
 
 TEST_CASE("plan: what is kept goes with it") {

@@ -12,6 +12,12 @@
 
 namespace sys = mortise::sys;
 
+TEST_CASE("mount: a context's words come without their mark and their end") {
+  CHECK(sys::context_words("e overlay: no such layer\n") == "overlay: no such layer");
+  CHECK(sys::context_words("overlay: no such layer") == "overlay: no such layer");
+  CHECK(sys::context_words("\n").empty());
+}
+
 TEST_CASE("mount: detached trees are attached by descriptor, or leave nothing") {
   if (support::missing_root()) return;
   const support::temporary_directory place;

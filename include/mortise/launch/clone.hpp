@@ -18,6 +18,7 @@
 #include <mortise/launch/launcher.hpp>
 #include <mortise/model/plan_text.hpp>
 #include <mortise/sys/fd.hpp>
+#include <mortise/sys/mount.hpp>
 #include <mortise/sys/raw_clone.hpp>
 #include <mutex>
 #include <utility>
@@ -73,8 +74,7 @@ inline const model::operation* find_operation(const model::plan& plan, std::size
 inline absl::Status to_status(const model::plan& plan, const report& from) {
   const model::operation* const failed = find_operation(plan, from.operation);
   const std::string what = failed == nullptr ? std::string("prepare the child") : model::summary_text(*failed);
-  std::string_view detail = from.detail;
-  while (detail.ends_with('\n')) detail.remove_suffix(1);
+  const std::string_view detail = sys::context_words(from.detail);
   absl::Status status = errno_error(from.error, concat(what, ": ", from.step),
                                     detail.empty() ? std::string() : concat("the kernel says: ", printable(detail)));
   if (from.words != nullptr) status = reword(status, concat(what, ": ", from.step, ": ", from.words));

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace mortise::model {
 
@@ -30,6 +31,9 @@ inline std::string flags_text(std::uint64_t flags) {
   name(mount_flag::no_exec, "noexec");
   return out;
 }
+inline std::string layers_text(const std::vector<std::string>& lower) {
+  return concat(lower.size(), lower.size() == 1 ? " layer" : " layers");
+}
 inline std::string hex_text(std::uint64_t bits) {
   char digits[17];
   const auto [end, error] = std::to_chars(digits, digits + sizeof digits, bits, 16);
@@ -51,10 +55,10 @@ struct summary {
   std::string operator()(const op::adopt_tree& o) const { return concat("take tree ", o.from); }
   std::string operator()(const op::new_filesystem& o) const { return concat("mount ", o.type); }
   std::string operator()(const op::new_overlay& o) const {
-    return o.lower_tree ? concat("mount overlay of ", slot_text(*o.lower_tree))
-                        : concat("mount overlay of ", o.lower.size(), " layers");
+    return o.lower_tree ? concat("mount overlay of tree ", slot_text(*o.lower_tree))
+                        : concat("mount overlay of ", layers_text(o.lower));
   }
-  std::string operator()(const op::new_aufs& o) const { return concat("mount aufs of ", o.lower.size(), " layers"); }
+  std::string operator()(const op::new_aufs& o) const { return concat("mount aufs of ", layers_text(o.lower)); }
   std::string operator()(const op::attach& o) const {
     return concat("attach to '", printable(place_text(o.target)), '\'');
   }

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <mortise/sys/call.hpp>
+#include <string_view>
 
 namespace mortise::sys {
 
@@ -27,6 +28,12 @@ inline long raw_fsconfig_fd(int context, const char* key, int fd) {
 }
 inline long raw_fsconfig_create(int context) {
   return call(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
+}
+/// What a context said last, without its mark of how grave that is: "e overlay: ..." is an error.
+constexpr std::string_view context_words(std::string_view said) {
+  while (said.ends_with('\n')) said.remove_suffix(1);
+  if (said.size() > 2 && said[1] == ' ') said.remove_prefix(2);
+  return said;
 }
 /// A detached mount of a configured context, with MOUNT_ATTR_* flags.
 inline long raw_fsmount(int context, std::uint64_t flags) {

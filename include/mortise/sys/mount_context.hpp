@@ -57,8 +57,7 @@ class mount_context {
   [[nodiscard]] absl::Status failure(std::string_view what, long result) const {
     char words[256];
     const ssize_t got = context_ ? ::read(context_.get(), words, sizeof words) : 0;
-    std::string_view said(words, got > 0 ? static_cast<std::size_t>(got) : 0);
-    while (said.ends_with('\n')) said.remove_suffix(1);
+    const std::string_view said = context_words({words, got > 0 ? static_cast<std::size_t>(got) : 0});
     std::string message = concat("mount ", type_);
     if (!what.empty()) append(message, ": ", what);
     if (!said.empty()) append(message, ": ", printable(said));
