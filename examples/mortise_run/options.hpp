@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <mortise/base/id.hpp>
@@ -87,13 +88,22 @@ inline absl::Status add_volume(options& to, std::string_view value) {
   return absl::OkStatus();
 }
 
-/// The image's own name may have colons.
+/// The image's own name may have colons. One without DST, as in oci:/srv/image, does not read as an image "oci".
 inline absl::Status add_image_volume(options& to, std::string_view value) {
+  constexpr std::string_view schemes[] = {"oci", "oci-archive", "docker-archive", "dir", "aci", "appc", "docker"};
   const std::size_t colon = value.rfind(":/");
-  if (colon == std::string_view::npos || colon == 0)
+  if (colon == std::string_view::npos || colon == 0 || std::ranges::count(schemes, value.substr(0, colon)) != 0)
     return tool::refuse(value, "IMAGE:DST, an image and an absolute path in the container");
   to.image_volumes.push_back({std::string(value.substr(0, colon)), std::string(value.substr(colon + 1))});
   return absl::OkStatus();
+}
+
+/// To the library zero is no bound, and to somebody who writes it the contrary.
+inline absl::Status set_disk(options& to, std::string_view value) {
+  constexpr std::string_view wanted = "a size such as 512k, 64m or 2g";
+  MORTISE_RETURN_IF_ERROR(tool::assign(to.disk, mortise::parse_bytes(value), value, wanted));
+  if (to.disk->count != 0) return absl::OkStatus();
+  return tool::refuse(value, mortise::concat(wanted, " (--read-only for nothing at all)"));
 }
 
 inline absl::Status set_ids(options& to, std::string_view value) {
@@ -152,10 +162,7 @@ inline constexpr tool::option<options> all_options[] = {
     {"backend", 0, "NAME", "how layers become a root: see below; overlay without", tool::set_text<&options::backend>},
     {"image-volume", 0, "IMAGE:DST", "show another image, read-only, at DST; may be repeated",
      detail::add_image_volume},
-    {"disk", 0, "SIZE", "at most this much may be written into the root, as in 64m, 2g",
-     [](options& to, std::string_view value) {
-       return tool::assign(to.disk, mortise::parse_bytes(value), value, "a size such as 512k, 64m or 2g");
-     }},
+    {"disk", 0, "SIZE", "at most this much may be written into the root, as in 64m, 2g", detail::set_disk},
     {"map-ids", 0, "FIRST:COUNT", "the container's users are COUNT of the host's, from FIRST on, as in 100000:65536",
      detail::set_ids},
     {"rootless", 0, "", "use no privileges: a user namespace; for others than root it is always on",

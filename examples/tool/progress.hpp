@@ -127,10 +127,10 @@ class layer_progress {
   }
   void clear() { bars_.say(""); }
 
-  /// "3 layers, 1 there already, 2.1 MB verified and unpacked"
+  /// "3 layers, 1 there already, 2.1 MB verified and stored"
   [[nodiscard]] std::string story() const {
     const std::string work = mortise::concat(ready_.size() - unpacked_, " there already, ",
-                                             mortise::to_text(mortise::bytes{read_}), " verified and unpacked");
+                                             mortise::to_text(mortise::bytes{read_}), " verified and stored");
     return mortise::concat(ready_.size(), ready_.size() == 1 ? " layer" : " layers", ", ",
                            unpacked_ == 0 ? "there already" : work);
   }
@@ -151,12 +151,12 @@ class layer_progress {
     read_ += how.total;
     if (style_ == style::lines)
       say_line(mortise::concat("layer ", how.layer + 1, " of ", how.layers, ": ",
-                               mortise::to_text(mortise::bytes{how.total}), " unpacked"));
+                               mortise::to_text(mortise::bytes{how.total}), " stored"));
   }
 
   static std::string describe(const activity& of) {
     const bool only_fetched = of.unpacked == 0 && of.fetched > 0;
-    if (of.waits && !only_fetched) return "another process unpacks it";
+    if (of.waits && !only_fetched) return "another process stores it";
     return mortise::concat(mortise::to_text(mortise::bytes{only_fetched ? of.fetched : of.unpacked}), " of ",
                            mortise::to_text(mortise::bytes{of.total}), only_fetched ? " fetched" : "");
   }
