@@ -41,8 +41,8 @@ TEST_CASE("written: a private root is asked for by its process, as long as that 
         "count what was written: what it has written went with its first process");
 }
 
-TEST_CASE("written: a project's count is the kernel's") {
-  const auto disk = support::quota_disk::make();
+TEST_CASE_TEMPLATE("written: a project's count is the kernel's", Kind, support::ext4_quotas, support::xfs_quotas) {
+  const auto disk = support::quota_disk::make<Kind>();
   if (!disk) return;
   const std::string upper = *disk / "d/upper";
   REQUIRE(::mkdir(upper.c_str(), 0700) == 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// A small ext4 with project quotas, on a loop device, mounted for as long as the object lives.
+/// A small file system with project quotas, on a loop device, mounted for as long as the object lives.
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -17,15 +17,28 @@
 
 namespace support {
 
+struct ext4_quotas {
+  static constexpr const char* type = "ext4";
+  static constexpr const char* options = "-O quota,project -E quotatype=prjquota";
+  static constexpr off_t size = 64 << 20;
+};
+struct xfs_quotas {
+  static constexpr const char* type = "xfs";
+  static constexpr const char* options = "";
+  static constexpr off_t size = 320 << 20;  // mkfs.xfs makes none of less than 300 MB
+};
+
 class quota_disk {
  public:
   /// Nothing, with the reason as the case's, where it cannot be made. Its directory `d` is empty.
+  template <class Kind = ext4_quotas>
   static std::unique_ptr<quota_disk> make() {
-    if (missing_root() || missing_program("mkfs.ext4")) return nullptr;
+    const std::string type = Kind::type;
+    if (missing_root() || missing_program("mkfs." + type)) return nullptr;
     std::unique_ptr<quota_disk> out(new quota_disk);
-    const std::string problem = out->mount();
+    const std::string problem = out->mount(type, Kind::options, Kind::size);
     if (problem.empty()) return out;
-    skip("needs ext4 with project quotas on a loop device: " + problem);
+    skip("needs " + type + " with project quotas on a loop device: " + problem);
     return nullptr;
   }
   ~quota_disk() { ::umount2(path().c_str(), MNT_DETACH); }
@@ -38,12 +51,12 @@ class quota_disk {
  private:
   quota_disk() = default;
 
-  std::string mount() {
+  std::string mount(const std::string& type, const std::string& options, off_t size) {
     const std::string image = place_ / "image";
     const mortise::sys::unique_fd file(::open(image.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!file || ::ftruncate(file.get(), 64 << 20) != 0) return "cannot make its file";
-    if (std::system(("mkfs.ext4 -q -O quota,project -E quotatype=prjquota " + image + " >/dev/null 2>&1").c_str()) != 0)
-      return "mkfs.ext4 fails";
+    if (!file || ::ftruncate(file.get(), size) != 0) return "cannot make its file";
+    if (std::system(("mkfs." + type + " -q " + options + ' ' + image + " >/dev/null 2>&1").c_str()) != 0)
+      return "mkfs." + type + " fails";
     if (::mkdir(path().c_str(), 0700) != 0) return "cannot make its mount point";
     if (std::system(("mount -o loop,prjquota " + image + ' ' + path() + " >/dev/null 2>&1").c_str()) != 0)
       return "mount fails";

@@ -13,8 +13,9 @@
 
 using namespace mortise;
 
-TEST_CASE("project_quota: a directory's project is counted, bounded, and let go") {
-  const auto disk = support::quota_disk::make();
+TEST_CASE_TEMPLATE("project_quota: a directory's project is counted, bounded, and let go", Kind, support::ext4_quotas,
+                   support::xfs_quotas) {
+  const auto disk = support::quota_disk::make<Kind>();
   if (!disk) return;
   const auto directory = sys::open(*disk / "d", O_RDONLY | O_DIRECTORY);
   REQUIRE(directory.ok());
