@@ -9,7 +9,7 @@
 #include <mortise/rootfs/project_bound.hpp>
 #include <mortise/sys/process.hpp>
 #include <string>
-#include <support/quota_disk.hpp>
+#include <support/loop_disk.hpp>
 #include <support/temporary.hpp>
 
 using namespace mortise;
@@ -42,7 +42,7 @@ TEST_CASE("written: a private root is asked for by its process, as long as that 
 }
 
 TEST_CASE_TEMPLATE("written: a project's count is the kernel's", Kind, support::ext4_quotas, support::xfs_quotas) {
-  const auto disk = support::quota_disk::make<Kind>();
+  const auto disk = support::loop_disk::make<Kind>();
   if (!disk) return;
   const std::string upper = *disk / "d/upper";
   REQUIRE(::mkdir(upper.c_str(), 0700) == 0);

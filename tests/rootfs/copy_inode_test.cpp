@@ -2,13 +2,16 @@
 #include <mortise/rootfs/copy_inode.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <conformance/layers.hpp>
 #include <support/deny.hpp>
+#include <support/loop_disk.hpp>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
 
 #include <array>
+#include <cstdlib>
 
 using namespace mortise;
 using rootfs::content_copier;
@@ -73,6 +76,32 @@ TEST_CASE("copy inode: content of any size, on every way down to plain writing")
       CHECK(*sys::read_file(directory / "to", 4 << 20) == text.substr(0, size));
     }
   }
+}
+
+TEST_CASE("copy inode: bytes are shared where the file system can share them") {
+  const auto disk = support::loop_disk::make<support::xfs_reflinks>();
+  if (!disk) return;
+  constexpr std::size_t size = 8 << 20;
+  const auto free_bytes = [&] {
+    struct statvfs about{};
+    REQUIRE(::statvfs(disk->path().c_str(), &about) == 0);
+    return about.f_bfree * about.f_frsize;
+  };
+  conformance::write_file(*disk / "from", std::string(size, 'x'));
+  REQUIRE(std::system(("sync -f " + disk->path()).c_str()) == 0);
+  const auto before = free_bytes();
+  // copy_file_range(2) may share too: what is asked first is the ioctl.
+  const auto copied = support::deny({SYS_copy_file_range}, ENOSYS, [&] {
+    const sys::unique_fd from(::open((*disk / "from").c_str(), O_RDONLY));
+    const sys::unique_fd to(::open((*disk / "to").c_str(), O_WRONLY | O_CREAT, 0600));
+    struct stat about{};
+    conformance::check(::fstat(from.get(), &about) == 0, "stat");
+    return content_copier().copy(from.get(), to.get(), about);
+  });
+  CHECK(copied.text == "");
+  REQUIRE(std::system(("sync -f " + disk->path()).c_str()) == 0);
+  CHECK(before - free_bytes() < size / 4);
+  CHECK(*sys::read_file(*disk / "to", size + 1) == std::string(size, 'x'));
 }
 
 TEST_CASE("copy inode: holes stay holes, on every way") {

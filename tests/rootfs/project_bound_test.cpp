@@ -8,7 +8,7 @@
 #include <mortise/rootfs/overlay.hpp>
 #include <string>
 #include <support/fork.hpp>
-#include <support/quota_disk.hpp>
+#include <support/loop_disk.hpp>
 #include <support/temporary.hpp>
 
 using namespace mortise;
@@ -32,7 +32,7 @@ std::string write_as_user(const std::string& path, std::size_t size) {
 
 TEST_CASE_TEMPLATE("project_bound: what is in a directory is bounded together, and may grow by so much more", Kind,
                    support::ext4_quotas, support::xfs_quotas) {
-  const auto disk = support::quota_disk::make<Kind>();
+  const auto disk = support::loop_disk::make<Kind>();
   if (!disk) return;
   const std::string both = *disk / "d/both";
   REQUIRE(::mkdir(both.c_str(), 0755) == 0);
@@ -53,7 +53,7 @@ TEST_CASE_TEMPLATE("project_bound: what is in a directory is bounded together, a
 }
 
 TEST_CASE_TEMPLATE("project_bound: an overlay's bound goes with it", Kind, support::ext4_quotas, support::xfs_quotas) {
-  const auto disk = support::quota_disk::make<Kind>();
+  const auto disk = support::loop_disk::make<Kind>();
   if (!disk) return;
   const std::string box = *disk / "d/box";
   for (const std::string& each : {*disk / "d/layer", box}) REQUIRE(::mkdir(each.c_str(), 0755) == 0);
@@ -75,7 +75,7 @@ TEST_CASE_TEMPLATE("project_bound: an overlay's bound goes with it", Kind, suppo
 
 TEST_CASE_TEMPLATE("project_bound: a copied root may grow by its bound, whatever it holds already", Kind,
                    support::ext4_quotas, support::xfs_quotas) {
-  const auto disk = support::quota_disk::make<Kind>();
+  const auto disk = support::loop_disk::make<Kind>();
   if (!disk) return;
   const std::string layer = *disk / "d/layer";
   const std::string box = *disk / "d/box";

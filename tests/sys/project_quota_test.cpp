@@ -7,7 +7,7 @@
 
 #include <string>
 #include <support/fork.hpp>
-#include <support/quota_disk.hpp>
+#include <support/loop_disk.hpp>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
 
@@ -15,7 +15,7 @@ using namespace mortise;
 
 TEST_CASE_TEMPLATE("project_quota: a directory's project is counted, bounded, and let go", Kind, support::ext4_quotas,
                    support::xfs_quotas) {
-  const auto disk = support::quota_disk::make<Kind>();
+  const auto disk = support::loop_disk::make<Kind>();
   if (!disk) return;
   const auto directory = sys::open(*disk / "d", O_RDONLY | O_DIRECTORY);
   REQUIRE(directory.ok());

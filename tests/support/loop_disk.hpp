@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 /// \file
-/// A small file system with project quotas, on a loop device, mounted for as long as the object lives.
+/// A small file system with what the temporary directory's may lack, on a loop device, mounted for as long as the
+/// object lives.
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -18,47 +19,56 @@
 namespace support {
 
 struct ext4_quotas {
+  static constexpr const char* what = "ext4 with project quotas";
   static constexpr const char* type = "ext4";
+  static constexpr const char* mount = "prjquota";
   static constexpr const char* options = "-O quota,project -E quotatype=prjquota";
   static constexpr off_t size = 64 << 20;
 };
 struct xfs_quotas {
+  static constexpr const char* what = "XFS with project quotas";
   static constexpr const char* type = "xfs";
+  static constexpr const char* mount = "prjquota";
   static constexpr const char* options = "";
   static constexpr off_t size = 320 << 20;  // mkfs.xfs makes none of less than 300 MB
 };
+/// Files can share their bytes.
+struct xfs_reflinks : xfs_quotas {
+  static constexpr const char* what = "XFS";
+  static constexpr const char* options = "-m reflink=1";
+  static constexpr const char* mount = "rw";
+};
 
-class quota_disk {
+class loop_disk {
  public:
   /// Nothing, with the reason as the case's, where it cannot be made. Its directory `d` is empty.
-  template <class Kind = ext4_quotas>
-  static std::unique_ptr<quota_disk> make() {
-    const std::string type = Kind::type;
-    if (missing_root() || missing_program("mkfs." + type)) return nullptr;
-    std::unique_ptr<quota_disk> out(new quota_disk);
-    const std::string problem = out->mount(type, Kind::options, Kind::size);
+  template <class Kind>
+  static std::unique_ptr<loop_disk> make() {
+    if (missing_root() || missing_program(std::string("mkfs.") + Kind::type)) return nullptr;
+    std::unique_ptr<loop_disk> out(new loop_disk);
+    const std::string problem = out->mount(Kind::type, Kind::options, Kind::size, Kind::mount);
     if (problem.empty()) return out;
-    skip("needs " + type + " with project quotas on a loop device: " + problem);
+    skip(std::string("needs ") + Kind::what + " on a loop device: " + problem);
     return nullptr;
   }
-  ~quota_disk() { ::umount2(path().c_str(), MNT_DETACH); }
-  quota_disk(const quota_disk&) = delete;
-  quota_disk& operator=(const quota_disk&) = delete;
+  ~loop_disk() { ::umount2(path().c_str(), MNT_DETACH); }
+  loop_disk(const loop_disk&) = delete;
+  loop_disk& operator=(const loop_disk&) = delete;
 
   [[nodiscard]] std::string path() const { return place_ / "mounted"; }
-  friend std::string operator/(const quota_disk& of, const std::string& name) { return of.path() + '/' + name; }
+  friend std::string operator/(const loop_disk& of, const std::string& name) { return of.path() + '/' + name; }
 
  private:
-  quota_disk() = default;
+  loop_disk() = default;
 
-  std::string mount(const std::string& type, const std::string& options, off_t size) {
+  std::string mount(const std::string& type, const std::string& options, off_t size, const std::string& how) {
     const std::string image = place_ / "image";
     const mortise::sys::unique_fd file(::open(image.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!file || ::ftruncate(file.get(), size) != 0) return "cannot make its file";
     if (std::system(("mkfs." + type + " -q " + options + ' ' + image + " >/dev/null 2>&1").c_str()) != 0)
       return "mkfs." + type + " fails";
     if (::mkdir(path().c_str(), 0700) != 0) return "cannot make its mount point";
-    if (std::system(("mount -o loop,prjquota " + image + ' ' + path() + " >/dev/null 2>&1").c_str()) != 0)
+    if (std::system(("mount -o loop," + how + ' ' + image + ' ' + path() + " >/dev/null 2>&1").c_str()) != 0)
       return "mount fails";
     return ::mkdir((*this / "d").c_str(), 0755) == 0 ? "" : "cannot make a directory";
   }
