@@ -312,7 +312,7 @@ void shows_layers_as_a_volume(scene<Backend>& s) {
     const std::string box = s.new_box();
     const std::string volume = s.new_box();
     mortise::model::plan plan;
-    const auto tree = s.backend().show({s.layers(), volume}, plan);
+    const auto tree = s.backend().show(s.request_for(volume), plan);
     check(tree.ok() && s.try_provision(box, plan).ok(), "show and provision");
     plan.add(mortise::model::stage::volumes, mortise::model::op::attach{*tree, {mortise::model::slot::root, "/mnt"}});
     const auto seen = support::in_child({.namespaces = s.namespaces}, [&] {

@@ -59,8 +59,14 @@ class scene {
     return path;
   }
 
+  /// All ids are mapped to themselves where there must be a map: what cases expect of owners holds then too.
+  [[nodiscard]] mortise::rootfs::request request_for(const std::string& box) const {
+    mortise::rootfs::request out{layers_.all(), box, writable_};
+    if constexpr (mortise::rootfs::maps_ids<Backend>) out.ids = mortise::model::id_range{0, 0xffff'ffff};
+    return out;
+  }
   absl::StatusOr<mortise::model::rootfs> try_provision(const std::string& box, mortise::model::plan& plan) const {
-    return backend_.provision({layers_.all(), box, writable_}, plan);
+    return backend_.provision(request_for(box), plan);
   }
   [[nodiscard]] mortise::model::plan provision(const std::string& box) const {
     mortise::model::plan plan;

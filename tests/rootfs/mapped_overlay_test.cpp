@@ -5,8 +5,8 @@
 #include <doctest/doctest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <conformance/layers.hpp>
-#include <conformance/tree_text.hpp>
+#include <conformance/merging_backend.hpp>
+#include <conformance/rootfs_backend.hpp>
 
 #include <filesystem>
 #include <mortise/model/plan_text.hpp>
@@ -46,6 +46,13 @@ uid_t owner_of(const std::string& path) {
 }
 
 }  // namespace
+
+namespace conformance {
+template <>
+inline constexpr bool may_be_absent<mapped_overlay> = true;
+TEST_CASE_TEMPLATE_INVOKE(rootfs_backend_suite, mapped_overlay);
+TEST_CASE_TEMPLATE_INVOKE(merging_backend_suite, mapped_overlay);
+}  // namespace conformance
 
 TEST_CASE("mapped_overlay: layers show the range's ids, and what changes is the upper directory's") {
   if (support::missing_mapped_ids()) return;
