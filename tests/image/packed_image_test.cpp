@@ -144,7 +144,7 @@ TEST_CASE("packed_image: a layer that cannot be is refused, and leaves nothing")
 TEST_CASE("packed_image: verify hashes the tars and makes the index again, and repair mends both") {
   store_fixture here;
   here.layout.write_image(three_layers());
-  const auto image = pack(here);
+  auto image = pack(here);
   REQUIRE(image.ok());
   auto store = *local_store::open(here.directory);
   const auto verify = [&store](bool repair) {
@@ -171,6 +171,16 @@ TEST_CASE("packed_image: verify hashes the tars and makes the index again, and r
     REQUIRE(mended.problems.size() == 1);
     CHECK(mended.problems.front().find("in use") != std::string::npos);
   }
+  image = absl::UnknownError("no longer held");
+  damage(held + "/1");
+  const auto found = verify(true);
+  REQUIRE(found.damaged.size() == 2);
+  for (const auto& each : found.damaged) CHECK_MESSAGE(each.removed, each.name, ": ", each.why);
+  CHECK(found.pulled == std::vector<std::string>{here.location});
+  CHECK(verify(false).damaged.empty());
+  image = pack(here);
+  REQUIRE(image.ok());
+  CHECK(support::sha256(support::read_file(held + "/1")) == image->config.diff_ids[1].text());
 }
 
 TEST_CASE("packed_image: killed at any moment, the next pull succeeds and nothing is left over") {
