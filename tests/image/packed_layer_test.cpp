@@ -9,6 +9,7 @@
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
 #include <string>
+#include <support/skip.hpp>
 #include <support/temporary.hpp>
 
 using namespace mortise;
@@ -33,6 +34,16 @@ TEST_CASE("a packed layer is its tar, byte for byte, and says whether it still i
   CHECK(!*image::check_packed(place.path(), diff_id, nullptr));
   REQUIRE(::unlink((place / "layer.tar").c_str()) == 0);
   CHECK(!*image::check_packed(place.path(), diff_id, nullptr));
+}
+
+TEST_CASE("a tar for which there is no room is said, with what helps") {
+  if (support::missing_root()) return;
+  const support::temporary_tmpfs small(64 << 10);
+  const auto directory = sys::open(small.path(), O_RDONLY | O_DIRECTORY);
+  const std::string tar(100'000, 't');
+  support::memory_reader bytes(tar, 10'000);
+  CHECK(message(image::write_packed(bytes, directory->get()).status()) ==
+        "write tar: No space left on device (free space, or use another disk)");
 }
 
 TEST_CASE("a tar that cannot be written, or read, is a failure") {

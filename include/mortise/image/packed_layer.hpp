@@ -45,7 +45,9 @@ inline absl::StatusOr<archive::applied> write_packed(reader& tar, int directory)
   for (;;) {
     MORTISE_ASSIGN_OR_RETURN(const std::size_t got, tar.read({buffer.get(), piece}));
     if (got == 0) break;
-    MORTISE_RETURN_IF_ERROR(sys::write_all(to.get(), {reinterpret_cast<const char*>(buffer.get()), got}));
+    const absl::Status put = sys::write_all(to.get(), {reinterpret_cast<const char*>(buffer.get()), got});
+    if (errno_of(put) == ENOSPC) return errno_error(ENOSPC, "write tar", "free space, or use another disk");
+    MORTISE_RETURN_IF_ERROR(put);
     out.bytes += got;
   }
   MORTISE_RETURN_IF_ERROR(to.close());
