@@ -84,8 +84,7 @@ TEST_CASE("child_overlay: what is missing is named by its step") {
 
 TEST_CASE("child_overlay: few descriptors are enough where the kernel takes layers one by one") {
   if (support::missing_root()) return;
-  const sys::unique_fd context(static_cast<int>(sys::raw_fsopen("overlay")));
-  if (support::overlays_by_mount_only() || sys::raw_fsconfig_string(context.get(), "lowerdir+", "/") < 0)
+  if (!support::overlays_take_single_layers())
     return support::skip("needs Linux 6.8: overlayfs that takes its layers one by one");
   const support::temporary_directory place;
   make(place.path(), 100);

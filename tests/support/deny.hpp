@@ -45,6 +45,12 @@ inline bool overlays_by_mount_only() {
   return mortise::sys::raw_fsconfig_fd(context.get(), "lowerdir+", layer.get()) == -EOPNOTSUPP;
 }
 
+/// Whether overlays take their layers one by one, by descriptor or by name: Linux 6.8.
+inline bool overlays_take_single_layers() {
+  const mortise::sys::unique_fd context(static_cast<int>(mortise::sys::raw_fsopen("overlay")));
+  return !overlays_by_mount_only() && mortise::sys::raw_fsconfig_string(context.get(), "lowerdir+", "/") >= 0;
+}
+
 /// From now on fsconfig(2) refuses these commands as a kernel that does not know them: EINVAL. Root's only.
 inline void deny_fsconfig(const std::vector<unsigned>& commands) {
   if (overlays_by_mount_only()) return;
