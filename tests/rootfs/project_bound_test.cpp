@@ -52,6 +52,22 @@ TEST_CASE_TEMPLATE("project_bound: what is in a directory is bounded together, a
   CHECK(write_as_user(other + "/e", 2'000'000) == "Success");
 }
 
+TEST_CASE_TEMPLATE("project_bound: in a user namespace nothing leaves its project", Kind, support::ext4_quotas,
+                   support::xfs_quotas) {
+  const auto disk = support::loop_disk::make<Kind>();
+  if (!disk || support::missing_user_namespaces()) return;
+  const std::string bounded = *disk / "d/bounded";
+  REQUIRE(::mkdir(bounded.c_str(), 0700) == 0);
+  REQUIRE(::chmod(bounded.c_str(), 0777) == 0);
+  REQUIRE(rootfs::bound_by_project(bounded, {1 << 20}).ok());
+  const auto leave = [&]() -> std::string {
+    const auto file = sys::open(bounded + "/file", O_RDWR | O_CREAT, 0600);
+    return file.ok() ? std::string(message(sys::set_project(file->get(), 0))) : std::string(message(file.status()));
+  };
+  const auto left = support::in_child({.uid = support::nobody, .namespaces = CLONE_NEWUSER}, leave);
+  CHECK(left.text == "set project of directory: Invalid argument");
+}
+
 TEST_CASE_TEMPLATE("project_bound: an overlay's bound goes with it", Kind, support::ext4_quotas, support::xfs_quotas) {
   const auto disk = support::loop_disk::make<Kind>();
   if (!disk) return;

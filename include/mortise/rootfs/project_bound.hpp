@@ -15,7 +15,8 @@
 namespace mortise::rootfs {
 
 /// Makes an empty directory, and all that comes into it, part of a new project. `most` bounds what it holds; zero is no
-/// bound yet. What keeps CAP_SYS_RESOURCE is above quotas.
+/// bound yet. What keeps CAP_SYS_RESOURCE is above quotas, and outside a user namespace an owner may take a file out of
+/// its project (FS_IOC_FSSETXATTR).
 /// Fails where the file system has no project quotas, or they are not the caller's to set.
 /// Leaves behind: the project's bound, until `lift_bound` of the directory.
 inline absl::Status bound_by_project(const std::string& directory, bytes most) {
