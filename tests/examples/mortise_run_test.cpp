@@ -37,6 +37,22 @@ outcome run_script(std::vector<std::string> options, const std::string& script, 
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
+/// Kills a run with these options while its container runs, and has the next one free what is left.
+void kill_and_run_again(const std::vector<std::string>& options) {
+  std::vector<std::string> words = {"-q", "--name", "orphan", "--memory", "64m"};
+  words.insert(words.end(), options.begin(), options.end());
+  words.insert(words.end(), {scene::get().image(), "sh", "-c", "echo ready; sleep 1000"});
+  program killed(command(words));
+  REQUIRE(killed.wait_for(0, "ready"));
+  killed.signal(SIGKILL);
+  CHECK(killed.finish(true).signal == SIGKILL);
+  CHECK(examples::left_in(scene::get().store(), state) == "root orphan\nrecord orphan\n");
+  const outcome next = run_script({}, "echo on");
+  CHECK(next.out == "on\n");
+  CHECK(next.err == "");
+  CHECK(examples::left_in(scene::get().store(), state) == "");
+}
+
 /// Runs a case's part on a host of its own, and checks that it leaves nothing.
 struct host {
   examples::private_defaults defaults;
@@ -389,18 +405,25 @@ TEST_CASE("mortise-run: what a killed one leaves, the next one frees") {
   if (examples::missing_host() || support::missing_user_namespaces()) return;
   (void)scene::get();
   const host place;
-  for (const auto& options : std::vector<std::vector<std::string>>{{}, {"--backend", "copy"}, {"--rootless"}}) {
-    std::vector<std::string> words = {"-q", "--name", "orphan", "--memory", "64m"};
-    words.insert(words.end(), options.begin(), options.end());
-    words.insert(words.end(), {scene::get().image(), "sh", "-c", "echo ready; sleep 1000"});
-    program killed(command(words));
-    REQUIRE(killed.wait_for(0, "ready"));
-    killed.signal(SIGKILL);
-    CHECK(killed.finish(true).signal == SIGKILL);
-    CHECK(examples::left_in(scene::get().store(), state) == "root orphan\nrecord orphan\n");
-    const outcome next = run_script({}, "echo on");
-    CHECK(next.out == "on\n");
-    CHECK(next.err == "");
-    CHECK(examples::left_in(scene::get().store(), state) == "");
-  }
+  const std::string volume = scene::get().image() + ":/tmp";
+  for (const auto& options : std::vector<std::vector<std::string>>{{},
+                                                                   {"--backend", "copy"},
+                                                                   {"--backend", "bind"},
+                                                                   {"--rootless"},
+                                                                   {"--disk", "16m", "--image-volume", volume}})
+    kill_and_run_again(options);
+}
+
+TEST_CASE("mortise-run: what a killed one leaves of a packed image, the next one frees") {
+  if (examples::missing_host() || support::missing_erofs()) return;
+  (void)scene::get();
+  const host place;
+  kill_and_run_again({"--backend", "erofs", "--disk", "16m"});
+}
+
+TEST_CASE("mortise-run: what a killed one leaves of mapped layers, the next one frees") {
+  if (examples::missing_host() || support::missing_mapped_ids()) return;
+  (void)scene::get();
+  const host place;
+  kill_and_run_again({"--map-ids", "100000:65536", "--disk", "16m"});
 }
