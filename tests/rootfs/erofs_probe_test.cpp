@@ -2,9 +2,11 @@
 #include <mortise/rootfs/erofs_probe.hpp>
 
 #include <doctest/doctest.h>
+#include <linux/mount.h>
 #include <sys/stat.h>
 
 #include <string>
+#include <support/deny.hpp>
 #include <support/fork.hpp>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
@@ -44,6 +46,19 @@ TEST_CASE("a file system whose files cannot carry EROFS is served by loop device
   });
   CHECK(seen.ok());
   CHECK(seen.text == "");
+}
+
+TEST_CASE("a kernel that knows EROFS, and not blocks of 512 bytes, is told from one without") {
+  if (support::missing_root() || !probe(rootfs::erofs_way::any).empty())
+    return support::skip("needs root, and a kernel that mounts EROFS");
+  if (support::overlays_by_mount_only()) return support::skip("needs Linux 6.5, to imitate an older one");
+  const support::temporary_directory place;
+  const auto seen = support::in_child({}, [&] {
+    support::deny_fsconfig({FSCONFIG_CMD_CREATE});
+    return std::string(message(rootfs::probe_erofs(place.path(), rootfs::erofs_way::any)));
+  });
+  CHECK(seen.text == "mount erofs: Invalid argument (blocks of 512 bytes need Linux 6.4)");
+  CHECK(support::names_in(place.path()).empty());
 }
 
 TEST_CASE("probing for EROFS says why it cannot be") {
