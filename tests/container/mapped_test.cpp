@@ -107,7 +107,7 @@ TEST_CASE("mapped: all of a standard container works in it") {
   CHECK(said(place, "id -u; id -g; touch /tmp/y 2>/dev/null || echo no", as_user) == "1000\n100\nno\n");
 }
 
-TEST_CASE("mapped: a bound holds, image volumes are shown as the container's, many layers are stacked") {
+TEST_CASE("mapped: a bound holds, and image volumes are shown as the container's") {
   if (missing()) return;
   boxes::scene place;
   auto bounded = options_with();
