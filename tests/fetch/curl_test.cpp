@@ -162,6 +162,7 @@ TEST_CASE("curl: a host without an address is that each time it is asked for, an
   const fetch::curl one;
   support::collect into;
   for (int at = 0; at < 3; ++at) {
+    CHECK(code_of(one.exchange(to("http://127.0.0.1:1/"), into)) == absl::StatusCode::kUnavailable);
     // Too long for a name of a host, so that nobody is asked.
     const auto out = one.exchange(to(mortise::concat("http://", std::string(64, 'x'), ".example.com/")), into);
     CHECK(code_of(out) == absl::StatusCode::kUnavailable);
