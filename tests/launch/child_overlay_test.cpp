@@ -22,7 +22,8 @@ using namespace mortise;
 
 namespace {
 
-/// Makes an overlay of so many layers in a child, and returns what went wrong, or what it shows.
+/// Makes an overlay of these layers in a child, and returns what went wrong, or what it shows. Refused is fsconfig(2),
+/// by EBADF descriptors only.
 std::string overlay(const std::string& place, std::vector<std::string> layers, bool writable, rlim_t descriptors = 0,
                     int refusal = 0) {
   model::op::new_overlay wanted{std::move(layers), {}, {}, place + "/root", model::slot{1}};
@@ -35,7 +36,10 @@ std::string overlay(const std::string& place, std::vector<std::string> layers, b
                              (void)::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
                              const rlimit few{descriptors, descriptors};
                              if (descriptors != 0) (void)::setrlimit(RLIMIT_NOFILE, &few);
-                             if (refusal != 0) support::deny_system_calls({SYS_fsconfig}, refusal);
+                             if (refusal == EBADF)
+                               support::deny_fsconfig({FSCONFIG_SET_FD});
+                             else if (refusal != 0)
+                               support::deny_system_calls({SYS_fsconfig}, refusal);
                              std::array<int, 2> slots{-1, -1};
                              launch::report report;
                              launch::child_overlay child(slots, report);
@@ -94,7 +98,7 @@ TEST_CASE("child_overlay: few descriptors are enough where the kernel takes laye
 TEST_CASE("child_overlay: a path of any spelling is taken, whether as a string or not") {
   if (support::missing_root()) return;
   for (const std::string name : {"a\\b", "a:b,c=d e", "a\\\\\\:b"}) {
-    for (const int refusal : {0, EINVAL, EOPNOTSUPP}) {
+    for (const int refusal : {0, EBADF, EINVAL, EOPNOTSUPP}) {
       const support::temporary_directory place;
       const std::string odd = place / name;
       REQUIRE(::mkdir(odd.c_str(), 0755) == 0);

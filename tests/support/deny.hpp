@@ -51,7 +51,8 @@ inline bool overlays_take_single_layers() {
   return !overlays_by_mount_only() && mortise::sys::raw_fsconfig_string(context.get(), "lowerdir+", "/") >= 0;
 }
 
-/// From now on fsconfig(2) refuses these commands as a kernel that does not know them: EINVAL. Root's only.
+/// From now on fsconfig(2) refuses these commands as a kernel that does not know them: EINVAL, and EBADF of a
+/// descriptor, since one of O_PATH is none to it. Root's only.
 inline void deny_fsconfig(const std::vector<unsigned>& commands) {
   if (overlays_by_mount_only()) return;
   std::vector<sock_filter> program = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
@@ -60,7 +61,7 @@ inline void deny_fsconfig(const std::vector<unsigned>& commands) {
                                       {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, args[1])}};
   for (const unsigned each : commands) {
     program.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, each});
-    program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EINVAL});
+    program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | (each == FSCONFIG_SET_FD ? EBADF : EINVAL)});
   }
   program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
   const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};

@@ -29,7 +29,7 @@ class child_overlay : public child_named {
  public:
   using child_named::child_named;
 
-  /// What is no string by descriptor (Linux 6.13), else by its name (6.8); else by mount(2) with all in one page.
+  /// What is no string by descriptor (Linux 6.14), else by its name (6.8); else by mount(2) with all in one page.
   long run(const model::op::new_overlay& o) {
     if (o.lower_tree) {
       const long done = configure(o, rung::descriptors);  // as it is: Linux 6.15
@@ -119,7 +119,8 @@ class child_overlay : public child_named {
   long add_descriptor(int context, rung way, const char* key, int directory) {
     if (way == rung::descriptors) {
       const long added = step(key, sys::raw_fsconfig_fd(context, key, directory));
-      return added == -EINVAL ? unsupported : added;  // what else is wrong with it the next rung says
+      // What else is wrong with it the next rung says. EBADF: a descriptor of O_PATH is none before Linux 6.14.
+      return added == -EINVAL || added == -EBADF ? unsupported : added;
     }
     char name[descriptors_of_process.size() + 16];
     std::memcpy(name, descriptors_of_process.data(), descriptors_of_process.size());

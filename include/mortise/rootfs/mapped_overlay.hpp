@@ -63,7 +63,7 @@ class mapped_stack {
  private:
   static std::string_view remedy(int problem) {
     if (problem == ENODEV) return "the kernel has no overlayfs: CONFIG_OVERLAY_FS";
-    const bool older = problem == EINVAL || problem == EOPNOTSUPP;
+    const bool older = problem == EINVAL || problem == EBADF || problem == EOPNOTSUPP;
     return older ? "layers that are detached mounts need Linux 6.15" : "";
   }
 

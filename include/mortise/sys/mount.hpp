@@ -22,7 +22,8 @@ inline long raw_fsconfig_flag(int context, const char* key) {
 inline long raw_fsconfig_string(int context, const char* key, const char* value) {
   return call(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0);
 }
-/// A directory by descriptor: overlayfs takes it from Linux 6.13 on, EINVAL before.
+/// A directory by descriptor: overlayfs takes it from Linux 6.13 on, one of O_PATH from 6.14 on. Before, EINVAL and
+/// EBADF; EOPNOTSUPP before 6.5.
 inline long raw_fsconfig_fd(int context, const char* key, int fd) {
   return call(SYS_fsconfig, context, FSCONFIG_SET_FD, key, nullptr, fd);
 }
