@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The main function of every suite. As root it works in a mount namespace of its own, so that whatever a case
-// mounts is gone with the process, even if it is killed, and no other process's mounts disturb it.
+// mounts is gone with the process, even if it is killed, and no other process's mounts disturb it, and writes to a
+// disk of its own.
 
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
@@ -11,6 +12,7 @@
 
 #include <cstdio>
 #include <support/reporter.hpp>
+#include <support/scratch_disk.hpp>
 
 DOCTEST_REGISTER_REPORTER("mortise", 1, support::reporter);
 
@@ -22,5 +24,6 @@ int main(int count, char** words) {
   context.setOption("reporters", "mortise");
   context.setOption("no-path-filenames", false);
   context.applyCommandLine(count, words);
+  const support::scratch_disk disk;
   return context.run();
 }
