@@ -2,11 +2,13 @@
 #include <mortise/sys/loop.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <string>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
+#include <vector>
 
 using namespace mortise;
 
@@ -40,4 +42,34 @@ TEST_CASE("a loop device shows a file, read-only, for as long as it is open") {
   CHECK(bound != 0);
   const auto refused = sys::attach_loop(-1);
   CHECK(errno_of(refused.status()) == EBADF);
+}
+
+TEST_CASE("of many who want a loop device at once each gets one") {
+  if (support::missing_root()) return;
+  const support::temporary_directory place;
+  const auto file = sys::open(place / "image", O_RDWR | O_CREAT, 0600);
+  REQUIRE(file.ok());
+  REQUIRE(sys::write_all(file->get(), std::string(4096, 'a')).ok());
+  const auto probe = sys::attach_loop(file->get());
+  if (!probe.ok() && absl::IsNotFound(probe.status())) return support::skip(message(probe.status()));
+  const auto start = sys::make_pipe();
+  REQUIRE(start.ok());
+  std::vector<pid_t> children;
+  for (int each = 0; each < 64; ++each) {
+    children.push_back(::fork());
+    if (children.back() != 0) continue;
+    char byte = 0;
+    (void)!::read(start->read.get(), &byte, 1);
+    bool all = true;
+    for (int time = 0; time < 30 && all; ++time) all = sys::attach_loop(file->get()).ok();
+    ::_exit(all ? 0 : 1);
+  }
+  const std::string go(children.size(), 'g');
+  CHECK(sys::write_all(start->write.get(), go).ok());
+  int failed = 0;
+  for (const pid_t each : children) {
+    int status = 0;
+    failed += ::waitpid(each, &status, 0) == each && status == 0 ? 0 : 1;
+  }
+  CHECK(failed == 0);
 }
