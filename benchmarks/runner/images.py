@@ -79,8 +79,8 @@ def cached(name, make):
 
 
 def minimal_system(work):
-    """Shared by both images of it, so that it is made and fetched once."""
-    kept = CACHE / f"bench-minimal-{SUITE}.tar"
+    """Shared by both images of it, and by tests/image/real_images_test.cpp, so that it is made and fetched once."""
+    kept = CACHE / f"{SUITE}.tar"
     if not kept.exists():
         tar = work / "minimal.tar"
         run("mmdebstrap", "--variant=minbase", "--mode=root", SUITE, tar)
