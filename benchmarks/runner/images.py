@@ -38,8 +38,8 @@ STACK = (
 
 
 def debian():
-    """One layer: a minimal Debian."""
-    return cached("bench-debian", lambda layout, work: add_layer(layout, minimal_system(work)))
+    """One layer: a minimal Debian. tests/image/real_images_test.cpp makes and takes the same one."""
+    return cached(SUITE, lambda layout, work: add_layer(layout, minimal_system(work)))
 
 
 def many():
@@ -79,7 +79,7 @@ def cached(name, make):
 
 
 def minimal_system(work):
-    """Shared by both images of it, and by tests/image/real_images_test.cpp, so that it is made and fetched once."""
+    """Shared by both images of it, so that it is made and fetched once."""
     kept = CACHE / f"{SUITE}.tar"
     if not kept.exists():
         tar = work / "minimal.tar"

@@ -213,7 +213,7 @@ TEST_CASE("store: killed at any moment, the next pull succeeds and nothing is le
   REQUIRE(support::provide(here.place / "reference", here.location).ok());
   const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - started);
   const auto expected = support::provide(here.place / "reference", here.location);
-  constexpr int turns = 25;
+  constexpr int turns = 15;
   for (int turn = 0; turn < turns; ++turn) {
     const std::string directory = here.place / mortise::concat("killed-", turn);
     const pid_t child = ::fork();
