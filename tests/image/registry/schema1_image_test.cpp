@@ -83,12 +83,12 @@ TEST_CASE("schema 1 image: layers that are not what their digest says, or no lay
 }
 
 TEST_CASE("schema 1 image: floods and bombs are cut") {
+  std::atomic<std::uint64_t> sent = 0;  // before the server, whose threads write to it
   fixture at;
   mortise::archive::limits caps;
   caps.unpacked.count = 100'000;
   const std::string bomb = at.here.put_blob(support::gzip(std::string(1'000'000, '0')));
   CHECK(at.convert(support::schema_1_text({{bomb, false}}), caps).status().code() == StatusCode::kResourceExhausted);
-  std::atomic<std::uint64_t> sent = 0;
   at.here.first = [&sent](const support::http_request&, support::http_connection& to) {
     to.send_head(200, {{"Transfer-Encoding", "chunked"}});
     const std::string chunk = "10000\r\n" + std::string(0x10000, 'x') + "\r\n";
