@@ -11,11 +11,10 @@
 #include <algorithm>
 #include <climits>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <mortise/base/text.hpp>
 #include <mortise/sys/fd.hpp>
+#include <mortise/sys/file.hpp>
 #include <mortise/sys/xattr.hpp>
 #include <string>
 #include <utility>
@@ -99,8 +98,7 @@ class tree {
       default:
         return "other " + rest;
     }
-    std::ifstream file(root_ + '/' + path, std::ios::binary);
-    const std::string data{std::istreambuf_iterator<char>(file), {}};
+    const std::string data = mortise::sys::read_file(root_ + '/' + path, 1 << 30).value_or("");
     if (data.size() > 64)
       return mortise::concat("file ", rest, ' ', data.size(), " bytes ", std::hash<std::string>{}(data));
     return "file " + rest + " '" + mortise::printable(data) + '\'';

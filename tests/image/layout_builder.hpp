@@ -9,11 +9,11 @@
 #include <archive/tar_builder.hpp>
 #include <cstddef>
 #include <fstream>
-#include <iterator>
 #include <mortise/base/text.hpp>
 #include <mortise/digest/openssl.hpp>
 #include <mortise/image/json.hpp>
 #include <mortise/image/media_types.hpp>
+#include <mortise/sys/file.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -29,9 +29,9 @@ inline void write_file(const std::string& path, std::string_view content) {
 }
 
 inline std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error("read '" + path + "'");
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  auto text = mortise::sys::read_file(path, 1 << 30);
+  if (!text.ok()) throw std::runtime_error(std::string(mortise::message(text.status())));
+  return *std::move(text);
 }
 
 inline std::string sha256(std::string_view content) { return mortise::digest::of(content).text(); }
