@@ -93,7 +93,8 @@ class http_connection {
   /// A whole and honest answer. To a HEAD, `body` is what a GET would get: its size is told, it is not sent.
   void answer(int status, http_fields fields, std::string_view body) {
     if (status != 204 && status != 304) fields.emplace_back("Content-Length", std::to_string(body.size()));
-    if (send_head(status, fields) && !head_only_) send(body);
+    const std::string own(body);  // a case may change what the body is of as soon as the client has all of it
+    if (send_head(status, fields) && !head_only_) send(own);
   }
   void redirect(int status, const std::string& location) { answer(status, {{"Location", location}}, ""); }
 

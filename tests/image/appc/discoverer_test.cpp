@@ -36,9 +36,7 @@ class web {
     if (status != statuses.end()) return to.answer(status->second, {}, "no");
     const auto found = content.find(asked.target);
     if (found == content.end()) return to.answer(404, {}, "not here");
-    // A copy, since a client that has seen enough is gone before it is sent, and the case may change what is here.
-    const std::string body = found->second;
-    to.serve(asked, body);
+    to.serve(asked, found->second);
   }};
 
   /// "host/target" of each request that came by `any_host`, in order.
