@@ -267,9 +267,9 @@ def ext4(folder, disk, spare):
 
 def qemu(accelerator, kernel, initrd, options, deadline, *more):
     """Without CMPXCHG16B: as QEMU 7.2 emulates it on several processors, Linux 6.12 panics in its allocator."""
-    command = ["qemu-system-x86_64", "-accel", accelerator, "-machine", "q35", "-cpu", "max,-cx16", "-m", "3072", "-smp", "2",
-               "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-kernel", kernel, "-initrd", initrd,
-               "-append", f"console=ttyS0 panic=-1 {options}", *more]
+    command = ["qemu-system-x86_64", "-accel", accelerator, "-machine", "q35", "-cpu", "max,-cx16", "-m", "3072",
+               "-smp", "2", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio", "-kernel", kernel,
+               "-initrd", initrd, "-append", f"console=ttyS0 panic=-1 {options}", *more]
     return run(command, deadline=deadline)
 
 
