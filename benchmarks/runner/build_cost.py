@@ -12,7 +12,8 @@ import time
 from place import SOURCE, Missing, quietly
 
 ABSEIL = ("absl_status", "absl_statusor")
-EVERYTHING = (*ABSEIL, "libcrypto", "libarchive", "libzstd", "zlib", "libisal", "libcurl")
+EVERYTHING = (*ABSEIL, "libcrypto", "libarchive", "libzstd", "zlib", "liblzma", "libisal", "libcurl")
+WITHOUT_PACKAGE = ("-lbz2",)  # of Debian, which has no bzip2.pc
 # Name in examples/ (of a file, and of the folder of its other parts), packages, whether they are linked statically.
 LAUNCHERS = (("minimal_launcher", ABSEIL, True), ("hello", EVERYTHING, False), ("mortise_run", EVERYTHING, False))
 SHARED = {"mortise_run": ["tool/images.cpp"]}  # parts that lie elsewhere
@@ -60,7 +61,7 @@ def seconds(command):
 
 def libraries(packages, static):
     if not static:
-        return pkg_config("--libs", *packages)
+        return [*pkg_config("--libs", *packages), *WITHOUT_PACKAGE]
     return ["-Wl,-Bstatic", *pkg_config("--libs", "--static", *packages), "-Wl,-Bdynamic"]
 
 
