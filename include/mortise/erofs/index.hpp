@@ -21,7 +21,7 @@
 namespace mortise::erofs {
 
 /// Of what `write_index` writes: another number where another library would write other bytes.
-inline constexpr unsigned index_version = 1;
+inline constexpr unsigned index_version = 2;
 
 /// An uncompressed layer tar, by a descriptor that stays the caller's.
 struct layer_tar {

@@ -55,13 +55,16 @@ class writer {
       if (plans_[each].block != 0 && !is_file(each)) write_content(each, out);
     for (const std::uint32_t each : order_)
       if (plans_[each].block != 0 && is_file(each)) MORTISE_RETURN_IF_ERROR(write_file(each, out));
-    MORTISE_RETURN_IF_ERROR(out.finish(std::uint64_t{blocks_} << block_bits_));
+    MORTISE_RETURN_IF_ERROR(out.finish(whole_pages(std::uint64_t{blocks_} << block_bits_)));
     MORTISE_RETURN_IF_ERROR(write_head(to));
     result_.inodes = order_.size();
     return result_;
   }
 
  private:
+  /// Linux 7.3 reads no part of a page from a file, not even its last one.
+  static constexpr std::uint64_t whole_pages(std::uint64_t size) { return (size + 4095) / 4096 * 4096; }
+
   /// Where an inode is, and where its content is if that lies in blocks of the index.
   struct plan {
     std::uint32_t slot = 0;

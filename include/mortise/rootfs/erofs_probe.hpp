@@ -21,8 +21,9 @@ namespace mortise::rootfs {
 namespace detail {
 
 /// A superblock at 1024, the root's inode and its two entries at 1536: fs/erofs/erofs_fs.h.
-constexpr std::array<char, 2048> smallest_erofs() {
-  std::array<char, 2048> out{};
+/// A whole page: Linux 7.3 reads no part of one from a file.
+constexpr std::array<char, 4096> smallest_erofs() {
+  std::array<char, 4096> out{};
   const auto put = [&out](std::size_t at, std::uint64_t value, unsigned bytes) {
     for (unsigned each = 0; each < bytes; ++each) out[at + each] = static_cast<char>(value >> (8 * each) & 0xff);
   };
