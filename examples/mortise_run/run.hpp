@@ -184,6 +184,7 @@ class runner {
   }
 };
 
+/// A composition for a backend, or one of several, and the pack of namespaces that it goes with.
 template <class Rootfs, class Namespaces>
 constexpr composition make_composition() {
   using of = runner<Rootfs, isolate::pack<Namespaces, limits_and_volumes>>;

@@ -22,9 +22,9 @@ namespace mortise::rootfs {
 
 /// Effects: `open` probes the backends in order, where the roots will be, and takes the first that works; one without a
 /// probe always does. Of `only`'s there is no choice, and nothing is probed. Layers are asked of the store in the
-/// chosen one's form. What was made by any of them is destroyed, also when another is chosen the next time. Fails with:
-/// FAILED_PRECONDITION where none works, with each one's reason; the same from all else before `open`. Leaves behind:
-/// what the chosen one does.
+/// chosen one's form. What was made by any of them is destroyed, also when another is chosen the next time.
+/// Fails with: FAILED_PRECONDITION where none works, with each one's reason; the same from all else before `open`.
+/// Leaves behind: what the chosen one does.
 template <backend... Backends>
   requires(sizeof...(Backends) > 0)
 class first_supported {
