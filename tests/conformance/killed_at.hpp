@@ -3,21 +3,16 @@
 /// \file
 /// A process killed at a chosen system call: "crash at any instruction", by ptrace(2).
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <conformance/layers.hpp>
-#include <cstddef>
-#include <cstdint>
+#include <support/deny.hpp>
 #include <support/sanitizer.hpp>
-#include <vector>
 
 namespace conformance {
 
@@ -40,11 +35,9 @@ class one_processor {
   cpu_set_t before_{};  ///< none, where there are more than it has room for: then nothing is changed
 };
 
-/// Runs `callable` in a forked child that is killed just before it makes its system call number `call`. False if the
-/// child had ended by itself before that.
+/// Forks a child that has stopped, traced with these PTRACE_O_* options, before it runs `callable` and ends.
 template <class Callable>
-bool killed_at(int call, Callable callable) {
-  const one_processor both;
+pid_t start_traced(int options, Callable callable) {
   const pid_t child = ::fork();
   check(child >= 0, "fork");
   if (child == 0) {
@@ -55,7 +48,17 @@ bool killed_at(int call, Callable callable) {
   }
   int status = 0;
   check(::waitpid(child, &status, 0) == child && WIFSTOPPED(status), "trace child");
-  check(::ptrace(PTRACE_SETOPTIONS, child, nullptr, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL) == 0, "trace child");
+  check(::ptrace(PTRACE_SETOPTIONS, child, nullptr, options | PTRACE_O_EXITKILL) == 0, "trace child");
+  return child;
+}
+
+/// Runs `callable` in a forked child that is killed just before it makes its system call number `call`. False if the
+/// child had ended by itself before that.
+template <class Callable>
+bool killed_at(int call, Callable callable) {
+  const one_processor both;
+  const pid_t child = start_traced(PTRACE_O_TRACESYSGOOD, callable);
+  int status = 0;
   for (int stop = 0; stop <= 2 * call; ++stop) {  // each call stops twice: before and after
     check(::ptrace(PTRACE_SYSCALL, child, nullptr, nullptr) == 0, "trace child");
     check(::waitpid(child, &status, 0) == child, "wait for child");
@@ -75,34 +78,14 @@ inline constexpr long changing_calls[] = {
     SYS_flock,    SYS_ftruncate, SYS_copy_file_range, SYS_fchmod,    SYS_fchmodat,  SYS_fchownat,
     SYS_fchown,   SYS_fsync,     SYS_syncfs,          SYS_utimensat, SYS_fsetxattr, SYS_fallocate};
 
-/// Has the tracer stop this process, and its threads, before each of them.
-inline void stop_at_changing_calls() {
-  std::vector<sock_filter> program = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)}};
-  for (const long each : changing_calls) {
-    program.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, static_cast<std::uint32_t>(each)});
-    program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE});
-  }
-  program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-  check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install seccomp filter");
-}
-
 /// The same of a callable that starts threads, whose changing calls are counted together. Needs root.
 template <class Callable>
 bool killed_at_change(int change, Callable callable) {
-  const pid_t child = ::fork();
-  check(child >= 0, "fork");
-  if (child == 0) {
-    if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(98);
-    ::raise(SIGSTOP);
-    stop_at_changing_calls();
+  const pid_t child = start_traced(PTRACE_O_TRACECLONE | PTRACE_O_TRACESECCOMP, [&callable] {
+    support::stop_at_system_calls(changing_calls);
     callable();
-    ::_exit(0);
-  }
-  int status = 0;
-  check(::waitpid(child, &status, 0) == child && WIFSTOPPED(status), "trace child");
-  constexpr int options = PTRACE_O_EXITKILL | PTRACE_O_TRACECLONE | PTRACE_O_TRACESECCOMP;
-  check(::ptrace(PTRACE_SETOPTIONS, child, nullptr, options) == 0, "trace child");
+  });
+  int status = W_STOPCODE(SIGSTOP);
   bool killed = false;
   pid_t stopped = child;
   for (int changes = 0; stopped != child || WIFSTOPPED(status); stopped = ::waitpid(-1, &status, __WALL)) {

@@ -15,26 +15,37 @@
 #include <cstdint>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/mount.hpp>
+#include <span>
 #include <support/fork.hpp>
 #include <utility>
 #include <vector>
 
 namespace support {
 
-/// From now on the given calls of this process, and of all it starts, fail with `error`. There is no way back.
-inline void deny_system_calls(const std::vector<long>& calls, int error) {
-  std::vector<sock_filter> program;
+namespace detail {
+/// Of the caller's thread and all that it starts, for good.
+inline void install_filter(std::vector<sock_filter>& program) {
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install seccomp filter");
+}
+/// What a call by one of these numbers comes to.
+inline void answer_calls(std::vector<sock_filter>& program, std::span<const long> calls, std::uint32_t answer) {
   program.push_back({BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)});
   for (const long call : calls) {
     program.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, static_cast<std::uint32_t>(call)});
-    program.push_back(
-        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | (static_cast<std::uint32_t>(error) & SECCOMP_RET_DATA)});
+    program.push_back({BPF_RET | BPF_K, 0, 0, answer});
   }
   program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+}
+}  // namespace detail
+
+/// From now on the given calls of this process, and of all it starts, fail with `error`. There is no way back.
+inline void deny_system_calls(const std::vector<long>& calls, int error) {
+  std::vector<sock_filter> program;
+  detail::answer_calls(program, calls, SECCOMP_RET_ERRNO | (static_cast<std::uint32_t>(error) & SECCOMP_RET_DATA));
   // Root needs no no_new_privs to install a filter, and must not have it: it would change what exec gives.
   if (::geteuid() != 0) detail::check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "set no_new_privs");
-  detail::check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install seccomp filter");
+  detail::install_filter(program);
 }
 
 /// Whether this kernel is older than any that deny_fsconfig imitates, before Linux 6.5: mount(2) is all that overlays
@@ -64,8 +75,14 @@ inline void deny_fsconfig(const std::vector<unsigned>& commands) {
     program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | (each == FSCONFIG_SET_FD ? EBADF : EINVAL)});
   }
   program.push_back({BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW});
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-  detail::check(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0, "install seccomp filter");
+  detail::install_filter(program);
+}
+
+/// Has the tracer stop this process, and its threads, before each of these calls. Root's only.
+inline void stop_at_system_calls(std::span<const long> calls) {
+  std::vector<sock_filter> program;
+  detail::answer_calls(program, calls, SECCOMP_RET_TRACE);
+  detail::install_filter(program);
 }
 
 /// Runs `callable` in a child in which the calls fail with `error`: deny({SYS_openat2}, ENOSYS, [] { ... }).
