@@ -14,7 +14,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
-#include <set>
+#include <map>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -28,16 +28,18 @@ class leak_snapshot {
 
   /// What is there now and was not before, a line each; empty if nothing is.
   [[nodiscard]] std::string leaked() const {
-    const std::set<std::string> now = take();
     std::string text;
-    for (const std::string& each : now)
-      if (!before_.contains(each)) text += each + '\n';
+    for (const auto& [what, detail] : take())
+      if (!before_.contains(what)) text += what + detail + '\n';
     return text;
   }
 
  private:
-  [[nodiscard]] std::set<std::string> take() const {
-    std::set<std::string> found;
+  /// What tells a thing from others, and what else is good to read of it.
+  using things = std::map<std::string, std::string>;
+
+  [[nodiscard]] things take() const {
+    things found;
     add_mounts(found);
     add_cgroups("/sys/fs/cgroup", found);
     add_children(found);
@@ -46,32 +48,34 @@ class leak_snapshot {
   }
 
   /// The fifth field of a mountinfo line is the mount point; what is stacked there counts by its mount ID too.
-  static void add_mounts(std::set<std::string>& found) {
+  static void add_mounts(things& found) {
     std::ifstream mounts("/proc/self/mountinfo");
     for (std::string line; std::getline(mounts, line);) {
       std::istringstream fields(line);
       std::string id, parent, device, root, point;
       fields >> id >> parent >> device >> root >> point;
-      found.insert("mount " + id + " at " + point);
+      found.emplace("mount " + id + " at " + point, "");
     }
   }
 
-  void add_cgroups(const std::string& directory, std::set<std::string>& found) const {
+  void add_cgroups(const std::string& directory, things& found) const {
     DIR* const stream = ::opendir(directory.c_str());
     if (stream == nullptr) return;
     while (const dirent* const entry = ::readdir(stream)) {
       if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
       const std::string path = directory + '/' + entry->d_name;
-      if (path.find(cgroup_part_) != std::string::npos) found.insert("cgroup " + path);
+      if (path.find(cgroup_part_) != std::string::npos) found.emplace("cgroup " + path, "");
       add_cgroups(path, found);
     }
     ::closedir(stream);
   }
 
-  static void add_children(std::set<std::string>& found) {
+  /// A child is the same one before and after it takes its program's name, which it does after execve(2) has closed
+  /// what told its parent.
+  static void add_children(things& found) {
     for_each_name("/proc/self/task", [&found](const std::string& thread) {
       std::ifstream children("/proc/self/task/" + thread + "/children");
-      for (std::string pid; children >> pid;) found.insert("child process " + pid + ' ' + command_of(pid));
+      for (std::string pid; children >> pid;) found.emplace("child process " + pid, ' ' + command_of(pid));
     });
   }
   static std::string command_of(const std::string& pid) {
@@ -81,14 +85,14 @@ class leak_snapshot {
     return name;
   }
 
-  static void add_descriptors(std::set<std::string>& found) {
+  static void add_descriptors(things& found) {
     for_each_name("/proc/self/fd", [&found](const std::string& fd) {
       char target[4096];
       const ssize_t length = ::readlink(("/proc/self/fd/" + fd).c_str(), target, sizeof target);
       if (length < 0) return;
       const std::string what(target, static_cast<std::size_t>(length));
       const std::string listing = "/proc/" + std::to_string(::getpid()) + "/fd";
-      if (what != listing) found.insert("file descriptor " + fd + " of " + what);
+      if (what != listing) found.emplace("file descriptor " + fd + " of " + what, "");
     });
   }
 
@@ -102,7 +106,7 @@ class leak_snapshot {
   }
 
   std::string cgroup_part_;
-  std::set<std::string> before_;
+  things before_;
 };
 
 }  // namespace support
