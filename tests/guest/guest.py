@@ -66,7 +66,7 @@ PLAN = (
 AS_ROOT = () if IS_ROOT else ("sudo",)
 DISK_MODULES = ("virtio_pci", "virtio_blk", "ext4")
 ALIVE_SECONDS = 5
-DEADLINE = 600
+DEADLINE = 1200
 
 
 class Absent(Exception):

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shutil
 
-from place import BUILD, JOBS, SOURCE, run
+from place import BESIDE, BUILD, JOBS, SOURCE, run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Ahead:
         """Compiles a later build's targets; what fails is compiled again when its turn comes, and reported."""
         def work():
             if set_up(build) is None and JOBS > 1 and (targets := targets_of(build)):
-                run(["nice", "ninja", "-C", build.directory, f"-j{JOBS}", "-k0", *targets], deadline=3600)
+                run([*BESIDE, "ninja", "-C", build.directory, f"-j{JOBS}", "-k0", *targets], deadline=3600)
         self.compiling[build.name] = self.start(work)
 
     def wait(self, build):

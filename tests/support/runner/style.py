@@ -6,7 +6,7 @@ import json
 import time
 
 from builds import BUILDS, set_up
-from place import JOBS, SOURCE, keep_log, run
+from place import BESIDE, JOBS, SOURCE, keep_log, run
 from report import FAILED, PASSED, SKIPPED
 
 FOLDERS = ("include", "tests", "examples", "benchmarks")
@@ -67,5 +67,5 @@ def tidy(build, unit, end):
     if left < 1:
         return None
     checks = [] if unit == ALL_HEADERS else [f"--checks=-{COSTLY}"]
-    return run(["nice", "clang-tidy-19", "--quiet", "-p", build.directory, "--warnings-as-errors=*", *checks, unit],
+    return run([*BESIDE, "clang-tidy-19", "--quiet", "-p", build.directory, "--warnings-as-errors=*", *checks, unit],
                deadline=left, cwd=build.directory)
