@@ -102,6 +102,7 @@ class basic_container {
     std::optional<model::platform> platform{};  ///< the host's without
     image::refresh refresh = image::refresh::missing;
     const std::atomic<bool>* cancelled = nullptr;  ///< ends the making ready of the image
+    image::warning_listener warn{};                ///< hears what is wrong with images that are taken nevertheless
   };
 
   basic_container(basic_container&&) noexcept = default;
@@ -325,7 +326,7 @@ class basic_container<Store, Rootfs, Launcher, Observer, Isolators...>::host {
                                      const launch_options& options) {
     shared_->observer.begin(id, step::fetch);
     const image::provide_options how{
-        .platform = options.platform, .cancelled = options.cancelled, .refresh = options.refresh};
+        .platform = options.platform, .cancelled = options.cancelled, .refresh = options.refresh, .warn = options.warn};
     const auto hear = [&](const image::progress& event) { shared_->observer.progress(id, event); };
     auto image = rootfs::with_layer_format(shared_->rootfs, [&]<class Format>(std::type_identity<Format>) {
       return shared_->store.template provide<Format>(location, how, hear);

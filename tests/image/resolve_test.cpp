@@ -97,6 +97,25 @@ TEST_CASE("resolve: of an index the best platform is taken, and no other is touc
   CHECK(says(from, "no such blob", "linux/arm64"));
 }
 
+TEST_CASE("resolve: what an image says of its own platform, and its index does not, is a warning") {
+  const auto said = [](std::string_view architecture, std::string_view more = {}) {
+    const auto wanted = parse_platform("linux/amd64/v2").value();
+    memory_origin from;
+    const std::string image = from.put_image(architecture, more);
+    from.root(media::oci_index,
+              from.put(support::index_text({image_entry(image, support::for_platform("linux", "amd64"))})));
+    const auto found = resolve(from, wanted);
+    if (!found.ok()) return std::string(message(found.status()));
+    return mortise::image::platform_warning(*found, wanted).value_or("");
+  };
+  CHECK(said("amd64") == "");
+  CHECK(said("x86_64") == "");
+  CHECK(said("arm64") ==
+        "its index has it for linux/amd64/v2, and its configuration says linux/arm64: it may not run");
+  CHECK(said("amd64", R"(,"variant":"v3")").ends_with("says linux/amd64/v3: it may not run"));
+  CHECK(said(R"(a\u001b)").ends_with(R"(says linux/a\x1b: it may not run)"));
+}
+
 TEST_CASE("resolve: the first of equals is taken") {
   memory_origin from;
   const std::string first = from.put_image("amd64", R"(,"author":"first")");

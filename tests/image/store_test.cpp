@@ -79,6 +79,19 @@ TEST_CASE("store: the platform that is asked for decides, and a missing one list
             "choose an image for linux/s390x: it is offered for linux/amd64, linux/arm64"));
 }
 
+TEST_CASE("store: an image that says another platform than its index is taken with a warning") {
+  store_fixture here;
+  const std::string arm = here.layout.put_image({plain_layer(tar_builder().file("a").text())}, {}, "arm64");
+  here.layout.write_index({support::descriptor(
+      media::oci_manifest, arm, mortise::concat(support::tagged("latest"), support::for_platform("linux", "amd64")))});
+  std::vector<std::string> heard;
+  REQUIRE(here.provide({.platform = mortise::model::platform{"linux", "amd64", "", {}},
+                        .warn = [&heard](std::string_view text) { heard.emplace_back(text); }}) == "");
+  CHECK(heard == std::vector<std::string>{here.location + ": its index has it for linux/amd64, and its configuration "
+                                                          "says linux/arm64: it may not run"});
+  CHECK(here.provide({.platform = mortise::model::platform{"linux", "amd64", "", {}}}) == "");  // nobody needs to hear
+}
+
 TEST_CASE("store: images are remembered by location, listed and forgotten") {
   store_fixture here;
   const std::string manifest = here.layout.write_image({plain_layer(tar_builder().file("a").text())});

@@ -249,6 +249,15 @@ inline absl::StatusOr<resolved_image> resolve(origin& from, const model::platfor
   return detail::choose(from, found.images, wanted);
 }
 
+/// What speaks against an image that was chosen for a platform by its index: its own configuration says another. Many
+/// images are labelled so and run nevertheless, so nobody is refused for it.
+inline std::optional<std::string> platform_warning(const resolved_image& image, const model::platform& wanted) {
+  const model::platform& own = image.config.parsed.platform;
+  if (model::rank(wanted, own)) return std::nullopt;
+  return concat("its index has it for ", wanted.text(), ", and its configuration says ", printable(own.text()),
+                ": it may not run");
+}
+
 /// What `from` names as an artifact: a manifest of anything, whose platform, if it says one, is the best for `wanted`.
 /// Fails with: NOT_FOUND where no platform fits, listing those on offer; FAILED_PRECONDITION where nothing is a
 /// manifest; else as `resolve`.

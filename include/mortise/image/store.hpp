@@ -241,6 +241,8 @@ class store {
                    concat("it is not in the store for ", platform.text(), " (pull it first)"));
     from.opened->heed(options.cancelled);
     MORTISE_ASSIGN_OR_RETURN(auto image, resolve(*from.opened, platform));
+    if (const auto text = platform_warning(image, platform); text && options.warn)
+      options.warn(concat(printable(from.key), ": ", *text));
     MORTISE_ASSIGN_OR_RETURN(auto held, keep(image.manifest, image.config.text));
     MORTISE_ASSIGN_OR_RETURN(auto layers,
                              (layer_pull<Format, Progress>(directory_, *from.opened, image, options, hear).run()));

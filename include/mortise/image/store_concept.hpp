@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mortise/base/status.hpp>
 #include <mortise/model/image.hpp>
 #include <mortise/model/platform.hpp>
@@ -42,12 +43,16 @@ enum class refresh : std::uint8_t {
   never,    ///< what is not in the store is NOT_FOUND
 };
 
+/// Hears a line, fit for a terminal, about what is wrong with an image that is taken nevertheless.
+using warning_listener = std::function<void(std::string_view)>;
+
 struct provide_options {
   std::optional<model::platform> platform = {};  ///< the host's where none is given
   unsigned jobs = 0;                             ///< layers unpacked at once; 0 is the processors, at most 4
   unsigned connections = 0;                      ///< of a remote source, at once; 0 is 4
   const std::atomic<bool>* cancelled = nullptr;  ///< ends the work with CANCELLED soon after it turns true
   image::refresh refresh = image::refresh::missing;
+  warning_listener warn = {};  ///< called in the caller's thread, when the place that the image comes from was asked
 };
 
 /// A store that makes images ready for backends that read `Format`. `provide` may be called by many threads
