@@ -37,7 +37,9 @@ int run(wish of) {
   of.what.rootless = of.what.rootless || ::geteuid() != 0;
   auto signals = tool::signal_relay::start();
   if (!signals.ok()) return fail(signals.status(), failed);
-  const auto code = of.chosen->run({std::move(of.what), **signals});
+  const session all{std::move(of.what), **signals};
+  const auto code = of.chosen->run(all);
+  say_warnings(all);
   if (code.ok()) return finish(*code);
   std::fflush(stdout);
   if (const int signal = (*signals)->cancelled_by())

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "../tool/signals.hpp"
+#include "../tool/warnings.hpp"
 #include "options.hpp"
 
 namespace mortise_image {
@@ -27,10 +28,12 @@ enum exit_code : int { done = 0, failed = 1, misused = 2, by_signal = 128 };
 struct session {
   options what;
   tool::signal_relay& signals;
+  tool::kept_warnings warnings{};
 
   [[nodiscard]] tool::source_options sources() const {
     tool::source_options out = what.sources;
     out.cancelled = &signals.cancelled();
+    out.warn = warnings.listener();
     out.platform = what.platform;
     return out;
   }
@@ -42,6 +45,14 @@ struct session {
     return out;
   }
 };
+
+inline void say(std::string_view text) {
+  std::fprintf(stderr, "mortise-image: %.*s\n", static_cast<int>(text.size()), text.data());
+}
+/// What was heard so far.
+inline void say_warnings(const session& of) {
+  for (const std::string& each : of.warnings.take()) say(mortise::concat("warning: ", each));
+}
 
 /// Each prints what it found or did, and returns the exit code; a failure is for the caller to tell.
 absl::StatusOr<int> pull(const session& of);
@@ -60,41 +71,47 @@ struct command {
   std::string_view operands;
   std::size_t least;  ///< operands
   std::size_t most;
-  std::string_view options;  ///< names, beside the common ones
+  std::string_view options;  ///< names, beside those of groups
+  bool pulls;                ///< takes the options of sources
   absl::StatusOr<int> (*run)(const session& of);
   std::string_view help;
   std::string_view more;
+
+  [[nodiscard]] std::string all_options() const {
+    return mortise::concat(options, ' ', pulls ? source_options : "", ' ', common_options);
+  }
 };
 
 inline constexpr std::size_t any_number = 100'000;
 inline constexpr command all_commands[] = {
-    {"pull", "LOCATION...", 1, any_number, "platform rootless packed artifact jobs settle aci-prefix aci-keys aci-http",
-     pull, "make images ready to run",
+    {"pull", "LOCATION...", 1, any_number, "platform rootless packed artifact jobs settle", true, pull,
+     "make images ready to run",
      "Asks what each location means now; fetches, verifies and unpacks what is not there yet, and goes on where a "
      "killed\n"
      "pull ended. Prints the digest of each manifest. Ends at the first location that fails.\n"},
-    {"prefetch", "[LOCATION...]", 1, any_number,
-     "file platform rootless packed artifact jobs settle aci-prefix aci-keys aci-http", prefetch,
+    {"prefetch", "[LOCATION...]", 1, any_number, "file platform rootless packed artifact jobs settle", true, prefetch,
      "the same for later, at the lowest priority",
      "Goes on after locations that fail, and tells of them at the end. Takes processors and disks only while nobody "
      "else\n"
      "wants them.\n"},
-    {"ls", "", 0, 0, "", list, "list the images that the store knows", ""},
-    {"inspect", "LOCATION", 1, 1, "platform tree files", inspect, "show one: configuration, layers, sizes, files",
+    {"ls", "", 0, 0, "", false, list, "list the images that the store knows", ""},
+    {"inspect", "LOCATION", 1, 1, "platform tree files", false, inspect,
+     "show one: configuration, layers, sizes, files",
      "Asks the store alone, never the place that the image came from. --tree and --files take the place of the rest;\n"
      "with --json, --files adds to it. --platform is one that ls lists.\n"},
-    {"rm", "LOCATION...", 1, any_number, "", remove, "forget images",
+    {"rm", "LOCATION...", 1, any_number, "", false, remove, "forget images",
      "For all platforms, and pins too. What only they needed is freed by gc.\n"},
-    {"pin", "LOCATION...", 1, any_number, "", pin, "keep gc from forgetting images, also ones yet to be pulled", ""},
-    {"unpin", "LOCATION...", 1, any_number, "", unpin, "let gc forget them again", ""},
-    {"gc", "", 0, 0, "dry-run keep free older-than drop-blobs", collect,
+    {"pin", "LOCATION...", 1, any_number, "", false, pin, "keep gc from forgetting images, also ones yet to be pulled",
+     ""},
+    {"unpin", "LOCATION...", 1, any_number, "", false, unpin, "let gc forget them again", ""},
+    {"gc", "", 0, 0, "dry-run keep free older-than drop-blobs", false, collect,
      "free what no image needs, and images by age or size",
      "Without options, only what no image needs goes. Images that are pinned or in use stay. Pulls and launches go on\n"
      "beside it. Exit code 1 tells that --keep or --free could not be met, or that something could not be removed.\n"},
-    {"verify", "", 0, 0, "repair aci-prefix aci-keys aci-http", verify, "hash everything again",
+    {"verify", "", 0, 0, "repair", true, verify, "hash everything again",
      "Blobs are hashed, and unpacked layers compared with what their blobs give. Exit code 1 tells that something was\n"
      "damaged, repaired or not.\n"},
-    {"du", "", 0, 0, "", measure, "show what room images take",
+    {"du", "", 0, 0, "", false, measure, "show what room images take",
      "Bytes are those of blobs and of files as they were unpacked, not of blocks on the disk. What several images "
      "share\n"
      "counts in full for each of them, and once in the total.\n"},
@@ -151,7 +168,7 @@ inline absl::StatusOr<wish> parse_command_line(std::span<const char* const> word
       break;
     } else if (out.chosen == nullptr) {
       MORTISE_ASSIGN_OR_RETURN(out.chosen, detail::find_command(word));
-      table = options_named(mortise::concat(out.chosen->options, ' ', common_options));
+      table = options_named(out.chosen->all_options());
     } else {
       out.what.operands.emplace_back(word);
     }

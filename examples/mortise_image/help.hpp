@@ -47,7 +47,7 @@ EXAMPLES
 }
 
 inline std::string help_text(const command& of) {
-  const std::vector<tool::option<options>> table = options_named(mortise::concat(of.options, ' ', common_options));
+  const std::vector<tool::option<options>> table = options_named(of.all_options());
   std::string out = mortise::concat("usage: mortise-image ", of.name, " [OPTIONS]", of.operands.empty() ? "" : " ",
                                     of.operands, "\n\n");
   out += static_cast<char>(of.help.front() ^ 0x20);

@@ -138,6 +138,11 @@ inline constexpr tool::option<options> all_options[] = {
     {"aci-keys", 0, "DIR", "take Appc images only if a key in DIR/root.d or DIR/prefix.d/NAME signed them",
      tool::set_aci_keys<&options::sources>},
     {"aci-http", 0, "", "fetch Appc images by plain HTTP too", tool::turn_on_aci_http<&options::sources>},
+    {"mirror", 0, "REGISTRY=ADDRESS", "ask this before a registry, as in docker.io=mirror.example.com; may be repeated",
+     tool::add_mirror<&options::sources>},
+    {"plain-http", 0, "REGISTRY", "speak plain HTTP to this registry; may be repeated",
+     tool::add_plain_http<&options::sources>},
+    {"schema-1", 0, "", "take Docker's old manifests of schema 1 too", tool::turn_on_schema_1<&options::sources>},
     {"store", 0, "DIR", "a store, or a directory with one in DIR/store, as mortise-run has",
      tool::set_directory<&options::store>},
     {"json", 0, "", "print one JSON object", tool::turn_on<&options::json>},
@@ -145,6 +150,7 @@ inline constexpr tool::option<options> all_options[] = {
     {"help", 'h', "", "print this and end", tool::turn_on<&options::help>},
     {"version", 0, "", "print the version and end", tool::turn_on<&options::version>},
 };
+inline constexpr std::string_view source_options = "aci-prefix aci-keys aci-http mirror plain-http schema-1";
 inline constexpr std::string_view common_options = "store json quiet help version";
 
 /// Those of the table whose names are in a list with spaces between.

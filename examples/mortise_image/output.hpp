@@ -119,8 +119,5 @@ inline std::string time_text(std::chrono::sys_seconds when) {
 
 /// Whoever writes all of it looks for errors.
 inline void print(std::string_view text) { (void)std::fwrite(text.data(), 1, text.size(), stdout); }
-inline void say(std::string_view text) {
-  std::fprintf(stderr, "mortise-image: %.*s\n", static_cast<int>(text.size()), text.data());
-}
 
 }  // namespace mortise_image

@@ -32,6 +32,7 @@ class puller {
     const auto began = std::chrono::steady_clock::now();
     const auto image = provide(location, progress);
     progress.clear();
+    say_warnings(of_);
     if (!image.ok()) {
       failed_.push_back(object().text("location", location).text("error", mortise::message(image.status())).json());
       return image.status();
@@ -72,7 +73,8 @@ class puller {
     const mortise::image::provide_options options{.platform = of_.what.platform,
                                                   .jobs = of_.what.jobs,
                                                   .cancelled = &of_.signals.cancelled(),
-                                                  .refresh = mortise::image::refresh::always};
+                                                  .refresh = mortise::image::refresh::always,
+                                                  .warn = of_.warnings.listener()};
     if (of_.what.artifact) {
       MORTISE_ASSIGN_OR_RETURN(auto manifest, store_.fetch(location, options));
       return mortise::model::image{.location = location, .manifest = std::move(manifest), .config = {}, .layers = {}};

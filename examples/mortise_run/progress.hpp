@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "../tool/progress.hpp"
+#include "../tool/warnings.hpp"
 
 namespace mortise_run {
 
@@ -23,11 +24,15 @@ class progress_view {
     isolation_ = std::move(isolation);
   }
 
+  /// What is heard is said when the step ends.
+  [[nodiscard]] mortise::image::warning_listener warnings() { return warnings_.listener(); }
+
   void begin(const mortise::container_id& /*id*/, mortise::step /*which*/) {
     began_ = std::chrono::steady_clock::now();
   }
 
   void end(const mortise::container_id& id, mortise::step which, const absl::Status& status) {
+    for (const std::string& each : warnings_.take()) layers_.say_line(mortise::concat("warning: ", each));
     if (!status.ok()) return layers_.clear();
     layers_.say_line(mortise::concat(name_of(which), ": ", story(id, which), ", ", tool::elapsed_since(began_)));
   }
@@ -52,6 +57,7 @@ class progress_view {
   }
 
   tool::layer_progress layers_{tool::style::quiet, "mortise-run"};
+  tool::kept_warnings warnings_;
   std::string image_;
   std::string root_;
   std::string isolation_;

@@ -83,8 +83,9 @@ class runner {
     tool::source_options sources = what.sources;
     sources.cancelled = &signals.cancelled();
     sources.platform = what.platform;
+    sources.warn = place.observer().warnings();
     MORTISE_RETURN_IF_ERROR(place.store().configure(sources));
-    MORTISE_ASSIGN_OR_RETURN(container box, place.launch(launch_options(what, signals)));
+    MORTISE_ASSIGN_OR_RETURN(container box, place.launch(launch_options(what, signals, place.observer().warnings())));
     const bool goes_on = signals.forward_to(box.pidfd());
     const auto ended = goes_on ? box.wait() : absl::CancelledError("");
     signals.ignore();
@@ -125,7 +126,8 @@ class runner {
 
   static mortise::host_options directories(const options& what) { return {what.store, state_directory()}; }
 
-  static typename container::launch_options launch_options(const options& what, const tool::signal_relay& signals) {
+  static typename container::launch_options launch_options(const options& what, const tool::signal_relay& signals,
+                                                           mortise::image::warning_listener warn) {
     return {.image = what.image,
             .args = what.args,
             .entrypoint = what.entrypoint,
@@ -140,7 +142,8 @@ class runner {
             .id = what.name,
             .platform = what.platform,
             .refresh = what.refresh,
-            .cancelled = &signals.cancelled()};
+            .cancelled = &signals.cancelled(),
+            .warn = std::move(warn)};
   }
 
   /// Holds an Appc image to the isolators that it asks for, unless an option says otherwise, and says how far.

@@ -24,11 +24,13 @@ namespace tool {
 /// last.
 inline auto all_sources(const source_options& options) {
   using namespace mortise::image;
+  registry_options registries{.registries = options.registries, .warn = options.warn, .cancelled = options.cancelled};
+  if (options.schema_1) registries.old = distribution::schema_1::accepted;
   return std::tuple(oci_layout(),          //
                     docker_archive(),      //
                     image_directory(),     //
                     appc_source(options),  //
-                    basic_registry<mortise::fetch::http<loaded_curl>>({.cancelled = options.cancelled}));
+                    basic_registry<mortise::fetch::http<loaded_curl>>(std::move(registries)));
 }
 
 template <class... Sources>

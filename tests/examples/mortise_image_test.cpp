@@ -11,6 +11,7 @@
 #include <image/registry/real_registry.hpp>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
+#include <support/http_server.hpp>
 #include <support/skip.hpp>
 
 using examples::outcome;
@@ -100,6 +101,63 @@ kill -TERM $pid; wait $pid; echo "$seen, $?")sh";
   words all = here.command({"prefetch", large});
   all.insert(all.begin(), {"sh", "-c", script});
   CHECK(examples::run(all).out == "19 idle, 143\n");
+}
+
+TEST_CASE("mortise-image: what registries warn of, and what is odd about an image, is said") {
+  if (support::missing_root()) return;
+  using namespace support;
+  const shelf here;
+  const test_layer layer = gzip_layer(tar_builder().file("f").text());
+  const std::string config = config_text({layer}, {}, "s390x");
+  const std::string manifest =
+      manifest_text(descriptor(mortise::image::media::oci_config, config), {descriptor(layer.type, layer.blob)});
+  const std::string index =
+      index_text({descriptor(mortise::image::media::oci_manifest, manifest, for_platform("linux", "amd64"))});
+  http_server server([&](const http_request& asked, http_connection& to) {
+    const std::string last = asked.path().substr(asked.path().rfind('/') + 1);
+    http_fields fields = {{"Warning", "299 - \"this is \\\"old\\\"\""}};
+    if (last == "1" || last == sha256(index)) {
+      fields.emplace_back("Content-Type", mortise::image::media::oci_index);
+      return to.answer(200, fields, index);
+    }
+    if (last == sha256(manifest)) {
+      fields.emplace_back("Content-Type", mortise::image::media::oci_manifest);
+      return to.answer(200, fields, manifest);
+    }
+    for (const std::string& each : {config, layer.blob})
+      if (last == sha256(each)) return to.answer(200, fields, each);
+    to.answer(404, {}, "{}");
+  });
+  const std::string location = "docker://" + server.host() + "/app:1";
+  const outcome pulled = here.run({"pull", "-q", "--platform", "linux/amd64", location});
+  CHECK_MESSAGE(pulled.code == 0, pulled.err);
+  CHECK(pulled.err ==
+        "mortise-image: warning: " + server.host() + ": this is \"old\"\nmortise-image: warning: " + location +
+            ": its index has it for linux/amd64, and its configuration says linux/s390x: it may not run\n");
+  const std::string mirror = "registry.example.com=" + server.url("/cache");
+  const outcome mirrored =
+      here.run({"pull", "-q", "--mirror", mirror, "--platform", "linux/amd64", "registry.example.com/team/app:1"});
+  CHECK_MESSAGE(mirrored.code == 0, mirrored.err);
+  CHECK(mirrored.out == sha256(manifest) + "  registry.example.com/team/app:1\n");
+  CHECK(server.requests().back().path().starts_with("/v2/cache/team/app/"));
+}
+
+TEST_CASE("mortise-image: which registries are spoken to without TLS, and which images are old, is for the user") {
+  if (support::missing_root()) return;
+  const shelf here;
+  support::http_server server([](const support::http_request&, support::http_connection& to) {
+    to.answer(200, {{"Content-Type", "application/vnd.docker.distribution.manifest.v1+json"}},
+              R"({"schemaVersion":1,"name":"app","tag":"1","fsLayers":[],"history":[]})");
+  });
+  const std::string location = server.host() + "/app:1";
+  CHECK(has(here.run({"pull", location}).err, "it is of Docker's schema 1, which is off"));
+  CHECK(server.requests().front().connection > 1);  // the first began with TLS
+  CHECK(has(here.run({"pull", "--schema-1", location}).err, "at 'fsLayers': it is empty"));
+
+  support::http_server plain(
+      [](const support::http_request&, support::http_connection& to) { to.answer(404, {}, ""); });
+  CHECK(here.run({"pull", "--plain-http", plain.host(), plain.host() + "/app:1"}).code == 1);
+  CHECK(plain.requests().front().connection == 1);
 }
 
 TEST_CASE("mortise-image: an artifact is kept as it is") {
@@ -556,6 +614,9 @@ TEST_CASE("mortise-image: wrong command lines are named, with what would be righ
       {{"gc", "--older-than", "99999999999w"}, "option --older-than: '99999999999w' is not an age"},
       {{"pull", "--jobs", "0", "x"}, "option --jobs: '0' is not a number from 1 up"},
       {{"pull", "--platform", "a/b/c/d", "x"}, "option --platform: parse platform 'a/b/c/d'"},
+      {{"pull", "--mirror", "a", "x"}, "option --mirror: 'a' is not REGISTRY=ADDRESS"},
+      {{"verify", "--mirror", "=b"}, "option --mirror: '=b' is not REGISTRY=ADDRESS"},
+      {{"pull", "--plain-http", "http://a", "x"}, "option --plain-http: 'http://a' is not a registry's HOST[:PORT]"},
       {{"--store", "", "ls"}, "option --store: '' is not a directory"},
       {{"verify", "--repair=yes"}, "option --repair takes no value (write --repair)"},
   };

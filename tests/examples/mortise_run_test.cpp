@@ -4,7 +4,9 @@
 
 #include <examples/program.hpp>
 #include <examples/scene.hpp>
+#include <image/layout_builder.hpp>
 #include <image/registry/real_registry.hpp>
+#include <mortise/model/platform.hpp>
 #include <rootfs/smallest_image.hpp>
 #include <support/leaks.hpp>
 #include <support/mapped_ids.hpp>
@@ -318,6 +320,26 @@ TEST_CASE("mortise-run: wrong options are named, with what would be right") {
     CHECK(refused.out == "");
     CHECK_MESSAGE(refused.err.starts_with("mortise-run: " + message), refused.err);
   }
+}
+
+TEST_CASE("mortise-run: what is odd about an image is said, and it runs") {
+  if (examples::missing_host()) return;
+  (void)scene::get();
+  const host place;
+  const support::temporary_directory scratch;
+  support::layout_builder layout(scratch / "odd");
+  const auto layer = support::plain_layer(support::tar_builder().directory("etc").text());
+  const std::string manifest = layout.put_image({layer}, {}, "s390x");
+  const auto wanted = mortise::model::host_platform();
+  layout.write_index({support::descriptor(mortise::image::media::oci_manifest, manifest,
+                                          support::for_platform("linux", wanted.architecture))});
+  const std::string image = "oci:" + layout.path();
+  const outcome ran = mortise_run({image, "/bin/true"});
+  CHECK(ran.code == 127);
+  CHECK_MESSAGE(has(ran.err, "mortise-run: warning: " + image + ": its index has it for " + wanted.text() +
+                                 ", and its configuration says linux/s390x: it may not run\n"),
+                ran.err);
+  CHECK_FALSE(has(mortise_run({"-q", image, "/bin/true"}).err, "warning"));
 }
 
 TEST_CASE("mortise-run: wrong images and wrong wishes are refused as 125, by name") {
