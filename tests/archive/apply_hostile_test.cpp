@@ -301,6 +301,20 @@ TEST_CASE("too few file descriptors are told with the remedy") {
         std::string::npos);
 }
 
+TEST_CASE("what hides all that is below may be said again and again, and is done once") {
+  const support::temporary_directory place;
+  tar_builder tar;
+  tar.file("other/.wh.gone");
+  for (int each = 0; each < 20'000; ++each) tar.file("d/" + std::to_string(each));
+  for (int each = 0; each < 50'000; ++each) tar.file("d/.wh..wh..opq").file(".wh.d");
+  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 60}}}, [&]() -> std::string {
+    layer_stack<unprivileged> stack(place.path());
+    return std::string(message(stack.add(tar.text()).status()));
+  });
+  CHECK(outcome.text == "");
+  CHECK(outcome.signal == 0);  // else SIGXCPU
+}
+
 TEST_CASE("hard links are found without openat2 too") {
   const support::temporary_directory place;
   const auto outcome = support::deny({SYS_openat2}, ENOSYS, [&]() -> std::string {

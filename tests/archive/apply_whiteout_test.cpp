@@ -85,6 +85,26 @@ TEST_CASE("plain whiteouts inside an opaque directory are dropped, or overlayfs 
   CHECK(shown({".wh.dir", "dir/.wh.one", "dir/new"}) == strings{"dir", "dir/new", "file", "soft"});
 }
 
+TEST_CASE("a lower layer's file that is linked to goes with what hides it, and its other name stays") {
+  if (support::missing_root()) return;
+  const auto merged = [](tar_builder& tar) {
+    layer_stack stack;
+    REQUIRE(stack.add(bottom()).ok());
+    const auto added = stack.add(tar.text());
+    REQUIRE_MESSAGE(added.ok(), std::string(message(added.status())));
+    return stack.merged().paths();
+  };
+  tar_builder by_name;
+  by_name.directory("dir/").hard_link("link", "dir/one").file(".wh.dir");
+  CHECK(merged(by_name) == strings{"dir", "file", "link", "soft"});
+  tar_builder all;
+  all.hard_link("link", "dir/sub/three").file("dir/sub/new").file("dir/.wh..wh..opq");
+  CHECK(merged(all) == strings{"dir", "dir/sub", "dir/sub/new", "file", "link", "soft"});
+  tar_builder later;
+  later.file("dir/.wh..wh..opq").file("dir/one", "1").hard_link("link", "dir/one").file(".wh.dir");
+  CHECK(merged(later) == strings{"dir", "dir/one", "file", "link", "soft"});
+}
+
 TEST_CASE("dropping whiteouts below an opaque directory leaves the times of directories alone") {
   if (support::missing_root()) return;
   layer_stack stack;

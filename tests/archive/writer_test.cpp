@@ -80,8 +80,16 @@ TEST_CASE("archive::writer takes whiteouts out of a whole tree") {
     REQUIRE(here.file("kept", 0, {}).ok());
   }
   REQUIRE(here.where.ascend_towards("").ok());
-  REQUIRE(here.output.remove_whiteouts().ok());
+  REQUIRE(here.output.remove_marks(false, [](const std::string&) { return true; }).ok());
   CHECK(here.where.path() == "");
   CHECK(support::tree(here.place.path()).paths() ==
         std::vector<std::string>{"a", "a/b", "a/b/c", "a/b/c/kept", "a/b/kept", "a/kept"});
+  REQUIRE(here.where.descend("a").ok());
+  REQUIRE(here.where.descend("b").ok());
+  REQUIRE(here.where.hide_lower().ok());
+  REQUIRE(here.where.ascend_towards("").ok());
+  const auto asked = [&here](const std::string& name) { return here.where.path() + '/' + name == "a/kept"; };
+  REQUIRE(here.output.remove_marks(true, asked).ok());
+  CHECK(support::tree(here.place.path()).paths() ==
+        std::vector<std::string>{"a", "a/b", "a/b/c", "a/b/c/kept", "a/b/kept"});
 }

@@ -32,7 +32,9 @@ void compare(const std::vector<std::string>& tars, bool with_links = true) {
 TEST_CASE("an index shows what the layers show when they are unpacked and stacked, whatever they are") {
   if (cannot_compare()) return;
   unsigned refused = 0;
-  for (unsigned seed = 0; seed < 1000; ++seed) {
+  std::vector<unsigned> seeds{3131, 45132, 71815, 100248};  // rare: a file that was linked to, then hidden
+  for (unsigned seed = 0; seed < 1000; ++seed) seeds.push_back(seed);
+  for (const unsigned seed : seeds) {
     CAPTURE(seed);
     const auto tars = support::random_layers(seed).make();
     // A hard link to a lower layer's file has one inode with it here, and is a copy there.

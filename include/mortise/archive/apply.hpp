@@ -234,10 +234,13 @@ class applier {
   }
 
   /// Makes the current directory opaque. Whiteouts already in it have nothing left to hide, and overlayfs would list
-  /// them as if they were files.
+  /// them as if they were files; files of lower layers that were linked to are gone as well. Once is enough: a layer
+  /// may say it a million times.
   absl::Status hide_lower() {
+    if (cursor_.hides_lower()) return absl::OkStatus();
     MORTISE_RETURN_IF_ERROR(cursor_.hide_lower());
-    return writer_.remove_whiteouts();
+    return writer_.remove_marks(!copied_up_.empty(),
+                                [this](const std::string& name) { return copied_up_.erase(way_.path_of(name)); });
   }
 
   const apply_request& request_;

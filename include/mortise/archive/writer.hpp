@@ -129,24 +129,27 @@ class writer {
     return sys::remove_tree_at(cursor_.fd(), name);
   }
 
-  /// Takes the whiteouts out of the current directory and all below it.
-  absl::Status remove_whiteouts() {
-    if (!has_whiteouts_) return absl::OkStatus();
+  /// Takes the whiteouts out of the current directory and all below it, but for what is opaque already. Where there
+  /// are `others`, also the files of which `is_other(name)` says so.
+  template <class IsOther>
+  absl::Status remove_marks(bool others, IsOther is_other) {
+    if (!has_whiteouts_ && !others) return absl::OkStatus();
     const unsigned char mark = marks_.by_names() ? DT_REG : DT_CHR;
     return sys::for_each_entry(cursor_.fd(), ".", [&](std::string_view entry_name, unsigned char kind) {
-      const std::string name(entry_name);
-      return kind == mark || kind == DT_DIR || kind == DT_UNKNOWN ? remove_whiteouts_at(name) : absl::OkStatus();
+      if (!others && kind != mark && kind != DT_DIR && kind != DT_UNKNOWN) return absl::OkStatus();
+      return remove_marks_at(std::string(entry_name), others, is_other);
     });
   }
 
  private:
-  absl::Status remove_whiteouts_at(const std::string& name) {
+  template <class IsOther>
+  absl::Status remove_marks_at(const std::string& name, bool others, IsOther& is_other) {
     struct stat about{};
     if (::fstatat(cursor_.fd(), name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0) return errno_error(errno, "stat");
     if (marks_.is_whiteout(name, about)) return remove(name);
-    if (!S_ISDIR(about.st_mode)) return absl::OkStatus();
+    if (!S_ISDIR(about.st_mode)) return others && is_other(name) ? remove(name) : absl::OkStatus();
     MORTISE_RETURN_IF_ERROR(cursor_.descend(name));
-    MORTISE_RETURN_IF_ERROR(remove_whiteouts());
+    if (!marks_.is_opaque(cursor_.fd())) MORTISE_RETURN_IF_ERROR(remove_marks(others, is_other));
     return cursor_.leave();
   }
 
