@@ -239,6 +239,7 @@
 #include <mortise/sys/loop.hpp>
 #include <mortise/sys/mount.hpp>
 #include <mortise/sys/mount_context.hpp>
+#include <mortise/sys/ownership.hpp>
 #include <mortise/sys/path.hpp>
 #include <mortise/sys/process.hpp>
 #include <mortise/sys/project_quota.hpp>

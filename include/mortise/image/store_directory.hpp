@@ -35,6 +35,7 @@
 #include <mortise/model/descriptor.hpp>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
+#include <mortise/sys/ownership.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -104,7 +105,8 @@ class store_directory {
   static constexpr std::string_view version = "2";
 
   /// Makes what is missing, and removes what killed processes left.
-  /// Fails with FAILED_PRECONDITION for a store of another version or a directory that holds other things.
+  /// Fails with FAILED_PRECONDITION for a store of another version or a directory that holds other things,
+  /// PERMISSION_DENIED for one that is not the caller's alone: who can write to a store is believed.
   static absl::StatusOr<store_directory> open(const std::string& path) {
     auto out = open_parts(path);
     if (!out.ok()) return annotate(out.status(), concat("open image store '", path, '\''));
@@ -156,6 +158,7 @@ class store_directory {
 
   static absl::StatusOr<store_directory> open_parts(const std::string& path) {
     MORTISE_RETURN_IF_ERROR(make_root(path));
+    MORTISE_RETURN_IF_ERROR(sys::expect_own_directory(path));
     const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
     if (real == nullptr) return errno_error(errno, "resolve its path");
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd root, sys::open(real.get(), O_RDONLY | O_DIRECTORY));

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <mortise/base/status.hpp>
 #include <mortise/sys/file.hpp>
+#include <mortise/sys/ownership.hpp>
 #include <string>
 
 namespace mortise::state {
@@ -33,20 +34,17 @@ inline std::string default_data_directory() {
 }
 
 /// Makes a directory that nobody else may write or enter (mode 0700), with its parents, and checks that it is
-/// the caller's own: somebody else's in a shared place is refused (CVE-2021-41103).
+/// the caller's own and stays it: somebody else's in a shared place is refused (CVE-2021-41103), and a link.
+/// Fails with: PERMISSION_DENIED for those, or an errno.
 inline absl::Status make_private_directory(const std::string& path) {
   const std::size_t slash = path.rfind('/');
   if (slash != std::string::npos && slash > 0) MORTISE_RETURN_IF_ERROR(sys::make_directories(path.substr(0, slash)));
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     return errno_error(errno, concat("make directory '", path, '\''));
   struct stat about{};
-  if (::lstat(path.c_str(), &about) != 0) return errno_error(errno, concat("use directory '", path, '\''));
-  if (!S_ISDIR(about.st_mode) || about.st_uid != ::geteuid() || (about.st_mode & 022) != 0) {
-    return error(
-        absl::StatusCode::kPermissionDenied,
-        concat("use directory '", path, "': it must be a directory of the caller's own that nobody else can write"));
-  }
-  return absl::OkStatus();
+  if (::lstat(path.c_str(), &about) == 0 && S_ISLNK(about.st_mode))
+    return error(absl::StatusCode::kPermissionDenied, concat("use directory '", path, "': it is a symbolic link"));
+  return sys::expect_own_directory(path);
 }
 
 /// The kernel's identifier of this boot: random(4), /proc/sys/kernel/random/boot_id. Read once a process.
