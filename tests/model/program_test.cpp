@@ -2,6 +2,9 @@
 #include <mortise/model/program.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <support/fork.hpp>
 
 using mortise::model::image_config;
 using mortise::model::make_program;
@@ -51,4 +54,14 @@ TEST_CASE("program: what cannot be handed to the kernel is refused") {
   CHECK(refused({{std::string("a\0b", 3)}}) == "run program: a NUL byte in 'a\\x00b'");
   CHECK(refused({{"a"}, {}, {"=x"}}) == "run program: environment '=x' is not of the form NAME=VALUE");
   CHECK(refused({{"a"}, {}, {}, "x"}) == "run program: working directory 'x' is not an absolute path");
+}
+
+TEST_CASE("program: an image may state as many variables as its configuration has room for") {
+  image_config many = image();
+  for (int each = 0; each < 190'000; ++each) many.env.push_back("NAME" + std::to_string(each) + '=');
+  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 60}}}, [&] {
+    const auto made = make_program(many, {{}, {}, {"NAME7=x"}, {}, {}});
+    return std::to_string(made->environment.size()) + ' ' + made->environment[9];
+  });
+  CHECK(outcome.text == "190002 NAME7=x");
 }

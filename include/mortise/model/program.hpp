@@ -4,7 +4,9 @@
 /// What runs in a container: an image's wishes and a caller's, made one.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <mortise/base/status.hpp>
 #include <mortise/model/image_config.hpp>
 #include <optional>
@@ -38,16 +40,20 @@ inline constexpr std::string_view default_path = "/usr/local/sbin:/usr/local/bin
 
 namespace detail {
 
-/// Sets NAME=VALUE in a list, replacing an earlier value of the name.
-inline void set_variable(std::vector<std::string>& environment, const std::string& variable) {
-  const std::string_view name = std::string_view(variable).substr(0, variable.find('=') + 1);
-  const auto same = std::find_if(environment.begin(), environment.end(),
-                                 [name](const std::string& each) { return each.starts_with(name); });
-  if (same == environment.end()) {
-    environment.push_back(variable);
-  } else {
-    *same = variable;
-  }
+/// The lists one after the other, each name once and where it stood first, with the value that it had last.
+inline std::vector<std::string> merged_environment(const std::vector<std::string>& image,
+                                                   const std::vector<std::string>& own) {
+  std::vector<std::string> out;
+  std::map<std::string_view, std::size_t> places;  // not hashed: an image could choose names that all hash alike
+  for (const auto* list : {&image, &own})
+    for (const std::string& each : *list) {
+      const auto [place, is_new] = places.try_emplace(std::string_view(each).substr(0, each.find('=') + 1), out.size());
+      if (is_new)
+        out.push_back(each);
+      else
+        out[place->second] = each;
+    }
+  return out;
 }
 
 /// No text handed to the kernel may hold a NUL; a variable needs a name.
@@ -78,8 +84,7 @@ inline absl::StatusOr<program> make_program(const image_config& image, const pro
   const bool image_arguments = options.args.empty() && !options.entrypoint;
   const auto& arguments = image_arguments ? image.cmd : options.args;
   out.arguments.insert(out.arguments.end(), arguments.begin(), arguments.end());
-  for (const auto* list : {&image.env, &options.env})
-    for (const std::string& each : *list) detail::set_variable(out.environment, each);
+  out.environment = detail::merged_environment(image.env, options.env);
   const bool has_path = std::any_of(out.environment.begin(), out.environment.end(),
                                     [](const std::string& each) { return each.starts_with("PATH="); });
   if (!has_path) out.environment.push_back(concat("PATH=", default_path));
