@@ -2,11 +2,13 @@
 #include <mortise/image/appc/discovery.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <image/layout_builder.hpp>
 #include <string>
 #include <string_view>
+#include <support/fork.hpp>
 #include <support/skip.hpp>
 
 #include <utility>
@@ -188,4 +190,17 @@ TEST_CASE("discovery: pages and their tags are bounded") {
   CHECK(result.status().code() == more);
   CHECK(message(result.status()) == "scan discovery page of 'example.com/tools/app': more than 64 of its tags fit");
   CHECK(found(meta("example.com https://a/" + std::string(5000, 'x'))).empty());
+}
+
+TEST_CASE("discovery: a label of megabytes is not spelt out for each template of a page") {
+  const ac_labels with = labels({{"version", std::string(std::size_t{4} << 20, '%')}});
+  CHECK(expanded("https://x/{version}", with) ==
+        "expand template 'https://x/{version}': it becomes longer than 4096 bytes");
+  std::string page;
+  while (page.size() < (std::size_t{1} << 20) - 60) page += "<meta name=ac-discovery content='e https://{version}'>";
+  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 60}}}, [&] {
+    const auto out = meta_discovery(page, name, with);
+    return std::string(out.ok() && out->images.empty() ? "none" : "some");
+  });
+  CHECK(outcome.text == "none");
 }

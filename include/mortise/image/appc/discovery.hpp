@@ -48,7 +48,9 @@ inline std::optional<std::string> variable(std::string_view which, const model::
   if (which == "name") return name.text();  // its slashes are the path, and it holds nothing that needs encoding
   if (which == "ext") return std::string(extension);
   const auto label = labels.find(which);
-  if (label) return *label == "." || *label == ".." ? std::nullopt : std::optional(percent_encoded(*label));
+  // No more of it than makes a template too long: a page may have many templates, a label may have megabytes.
+  if (label && *label != "." && *label != "..") return percent_encoded(label->substr(0, longest_url + 1));
+  if (label) return std::nullopt;
   return which == "version" ? std::optional<std::string>("latest") : std::nullopt;
 }
 
@@ -276,8 +278,9 @@ inline void take_meta(const meta_scanner::tag& tag, const model::ac_identifier& 
   }
   if (tag.name != "ac-discovery") return;
   auto image = expand_template(uri, name, labels, "aci");
+  if (!image.ok()) return;
   auto signature = expand_template(uri, name, labels, "aci.asc");
-  if (image.ok() && signature.ok()) into.images.push_back({*std::move(image), *std::move(signature)});
+  if (signature.ok()) into.images.push_back({*std::move(image), *std::move(signature)});
 }
 
 }  // namespace detail
