@@ -2,6 +2,7 @@
 #include <mortise/image/docker_archive.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <archive/pack.hpp>
 #include <archive/tar_builder.hpp>
@@ -9,6 +10,7 @@
 #include <image/layout_builder.hpp>
 #include <string>
 #include <string_view>
+#include <support/fork.hpp>
 #include <support/temporary.hpp>
 
 using mortise::message;
@@ -148,4 +150,30 @@ TEST_CASE("docker_archive: what is wrong is named") {
   CHECK(has(with(R"([{"Config":"l","Layers":["l"]}])"), "parse l of '"));
   CHECK(with(R"([{"Config":"c","Layers":["l"]}])") == "one");
   CHECK(has(archive(legacy().text().substr(0, 3000)).author(":busybox"), "the archive is truncated"));
+}
+
+TEST_CASE("docker_archive: what is a layer thousands of times is hashed once, by whatever names it goes") {
+  const std::string packed = support::gzip(tar_1);
+  std::vector<std::string> names;
+  std::vector<support::test_layer> layers;
+  for (int each = 0; each < 9'000; ++each) {
+    names.push_back(mortise::concat('"', each, "/../", each % 2 == 0 ? "l" : "link", '"'));
+    layers.push_back(support::plain_layer(tar_1));
+  }
+  support::tar_builder tar;
+  tar.file("l", packed + std::string(std::size_t{32} << 20, '\0'))
+      .symlink("link", "l")
+      .file("c", config("one", layers));
+  tar.file("manifest.json", mortise::concat(R"([{"Config":"c","Layers":[)", mortise::join(names, ","), "]}]"));
+  archive there(tar.text());
+  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 20}}}, [&] { return there.author(); });
+  CHECK(outcome.text == "one");
+}
+
+TEST_CASE("docker_archive: more layers than a manifest can list are refused before they are looked at") {
+  std::vector<std::string> names(10'001, R"("l")");
+  support::tar_builder tar;
+  tar.file("l", tar_1).file("c", config("one", std::vector(names.size(), support::plain_layer(tar_1))));
+  tar.file("manifest.json", mortise::concat(R"([{"Config":"c","Layers":[)", mortise::join(names, ","), "]}]"));
+  CHECK(has(archive(tar.text()).author(), "a.tar': it lists more than 10000 layers"));
 }

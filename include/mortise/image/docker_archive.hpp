@@ -5,7 +5,11 @@
 /// is an OCI layout as well, layers plain or compressed, the archive plain or compressed.
 /// Needs: RapidJSON, libcrypto, libisal or zlib, libzstd.
 
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mortise/base/status.hpp>
@@ -15,6 +19,7 @@
 #include <mortise/image/location.hpp>
 #include <mortise/image/media_types.hpp>
 #include <mortise/image/oci/config.hpp>
+#include <mortise/image/oci/manifest.hpp>
 #include <mortise/image/resolve.hpp>
 #include <mortise/image/source.hpp>
 #include <mortise/model/manifest.hpp>
@@ -22,6 +27,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -123,6 +129,10 @@ class archive_origin : public origin {
       return error(absl::StatusCode::kDataLoss,
                    concat("read ", subject("manifest.json"), ": it has ", image.layers.size(),
                           " layers, the configuration ", config.diff_ids.size(), " diff IDs"));
+    if (image.layers.size() > oci::most_descriptors)
+      return error(
+          absl::StatusCode::kResourceExhausted,
+          concat("read ", subject("manifest.json"), ": it lists more than ", oci::most_descriptors, " layers"));
     MORTISE_ASSIGN_OR_RETURN(auto config_type, model::media_type::parse(media::docker_config));
     const model::descriptor config_blob{std::move(config_type), actual, config_text.size(), {}, {}, {}, {}, {}};
     std::vector<model::descriptor> layers;
@@ -157,9 +167,18 @@ class archive_origin : public origin {
     return out;
   }
 
-  [[nodiscard]] static absl::StatusOr<model::digest> packed_digest(const std::string& name,
-                                                                   const file_section& content) {
+  /// Bytes that several layers are, by whatever names and links, are hashed once.
+  [[nodiscard]] absl::StatusOr<model::digest> packed_digest(const std::string& name, const file_section& content) {
     if (const auto said = promised(name)) return *said;
+    struct stat about{};
+    if (::fstat(content.file->get(), &about) != 0) return errno_error(errno, concat("stat ", subject(name)));
+    const auto place = std::tuple(about.st_dev, about.st_ino, content.offset);
+    if (const auto known = hashed_.find(place); known != hashed_.end()) return known->second;
+    MORTISE_ASSIGN_OR_RETURN(auto digest, hash(content));
+    return hashed_.emplace(place, std::move(digest)).first->second;
+  }
+
+  [[nodiscard]] static absl::StatusOr<model::digest> hash(const file_section& content) {
     digest::openssl hash;
     section_reader bytes(content);
     std::vector<std::byte> buffer(std::size_t{256} << 10);
@@ -174,6 +193,7 @@ class archive_origin : public origin {
   file_location at_;
   std::string scratch_;
   std::map<std::string, file_section> blobs_;
+  std::map<std::tuple<dev_t, ino_t, std::uint64_t>, model::digest> hashed_;  ///< by file and place in it
 };
 
 }  // namespace detail
