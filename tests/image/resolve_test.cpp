@@ -2,6 +2,7 @@
 #include <mortise/image/resolve.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <image/layout_builder.hpp>
 #include <map>
@@ -9,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <support/fork.hpp>
 #include <vector>
 
 using mortise::message;
@@ -110,8 +112,7 @@ TEST_CASE("resolve: what an image says of its own platform, and its index does n
   };
   CHECK(said("amd64") == "");
   CHECK(said("x86_64") == "");
-  CHECK(said("arm64") ==
-        "its index has it for linux/amd64/v2, and its configuration says linux/arm64: it may not run");
+  CHECK(said("arm64") == "its index has it for linux/amd64/v2, and its configuration says linux/arm64: it may not run");
   CHECK(said("amd64", R"(,"variant":"v3")").ends_with("says linux/amd64/v3: it may not run"));
   CHECK(said(R"(a\u001b)").ends_with(R"(says linux/a\x1b: it may not run)"));
 }
@@ -274,4 +275,32 @@ TEST_CASE("resolve: an image is made of Appc layers or of others, and only with 
     CHECK(status.code() == absl::StatusCode::kFailedPrecondition);
     CHECK(message(status).ends_with("some of its layers are Appc images and some are not"));
   }
+}
+
+TEST_CASE("resolve: a configuration that thousands of manifests share is read once") {
+  memory_origin from;
+  const std::string more = R"(,"author":")" + std::string(std::size_t{7} << 20, 'x') + '"';
+  const std::string config = support::descriptor(
+      media::oci_config, from.put(support::config_text({support::plain_layer("tar")}, more, "arm64")));
+  std::vector<std::string> entries;
+  for (int each = 0; each < 9'000; ++each) {
+    const std::string number = mortise::concat(R"(,"annotations":{"number":")", each, R"("})");
+    entries.push_back(
+        image_entry(from.put(support::manifest_text(config, {support::descriptor(media::oci_layer, "tar")}, number))));
+  }
+  entries.push_back(image_entry(from.put_image("amd64")));
+  from.root(media::oci_index, from.put(support::index_text(entries)));
+  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 20}}},
+                                         [&] { return chosen(from, "linux/amd64") + chosen(from, "arm64"); });
+  CHECK(outcome.text == "linux/amd64linux/arm64");
+}
+
+TEST_CASE("resolve: of what is offered a message has no more than can be read") {
+  memory_origin from;
+  std::vector<std::string> entries;
+  for (int each = 0; each < 100; ++each)
+    entries.push_back(
+        image_entry(from.put_image("x"), support::for_platform(std::string(10'000, 'o'), std::to_string(each))));
+  from.root(media::oci_index, from.put(support::index_text(entries)));
+  CHECK(chosen(from, "linux/amd64").size() < 10'000);
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <mortise/base/status.hpp>
 #include <mortise/digest/openssl.hpp>
@@ -179,40 +180,65 @@ class gatherer {
   std::size_t count_ = 0;
 };
 
+/// What is on offer, for a message: a stranger's words, of which there may be thousands.
+inline void note_offer(std::set<std::string>& offered, const model::platform& more) {
+  constexpr std::size_t most = 50;
+  if (offered.size() < most) offered.insert(printable(more.text(), 160));
+}
+
 inline absl::Status no_platform(const model::platform& wanted, const std::set<std::string>& offered) {
   return error(absl::StatusCode::kNotFound, concat("choose an image for ", wanted.text(), ": it is offered for ",
                                                    join(offered, ", "), " (name one of these as the platform)"));
 }
 
-/// The best of several images for a platform: by what the index says, else by what the configuration does.
-inline absl::StatusOr<resolved_image> choose(origin& from, const std::vector<model::descriptor>& images,
-                                             const model::platform& wanted) {
-  std::optional<resolved_image> unlisted;  // the best of those whose index says no platform
-  const model::descriptor* listed = nullptr;
-  std::optional<unsigned> best;
-  std::set<std::string> offered;
-  for (const model::descriptor& each : images) {
-    std::optional<resolved_image> read;
-    model::platform platform;
-    if (each.platform) {
-      platform = *each.platform;
-    } else {
-      MORTISE_ASSIGN_OR_RETURN(auto manifest, read_manifest(from, each));
-      MORTISE_ASSIGN_OR_RETURN(read, complete(from, std::move(manifest)));
-      platform = read->config.parsed.platform;
-    }
-    offered.insert(platform.text());
-    const auto rank = model::rank(wanted, platform);
-    if (!rank || (best && *rank >= *best)) continue;
-    best = rank;
-    listed = &each;
-    unlisted = std::move(read);
+/// Finds the best of several images for a platform.
+class chooser {
+ public:
+  chooser(origin& from, const model::platform& wanted) : from_(from), wanted_(wanted) {}
+
+  /// By what the index says of an image, else by what its configuration does.
+  absl::Status offer(const model::descriptor& image) {
+    if (image.platform) return take_better(image, rank_of(*image.platform), {}), absl::OkStatus();
+    MORTISE_ASSIGN_OR_RETURN(auto manifest, read_manifest(from_, image));
+    // Thousands of manifests may share a configuration of megabytes: it is read once.
+    const auto* const parsed = std::get_if<model::manifest>(&manifest.parsed);
+    const std::string config = parsed != nullptr ? parsed->config.digest.text() : std::string();
+    if (const auto known = ranks_.find(config); known != ranks_.end())
+      return take_better(image, known->second, {}), absl::OkStatus();
+    MORTISE_ASSIGN_OR_RETURN(auto read, complete(from_, std::move(manifest)));
+    const auto rank = ranks_.emplace(config, rank_of(read.config.parsed.platform)).first->second;
+    take_better(image, rank, std::move(read));
+    return absl::OkStatus();
   }
-  if (!best) return no_platform(wanted, offered);
-  if (unlisted) return *std::move(unlisted);
-  MORTISE_ASSIGN_OR_RETURN(auto manifest, read_manifest(from, *listed));
-  return complete(from, std::move(manifest));
-}
+
+  absl::StatusOr<resolved_image> take() {
+    if (best_ == nullptr) return no_platform(wanted_, offered_);
+    if (read_) return *std::move(read_);
+    MORTISE_ASSIGN_OR_RETURN(auto manifest, read_manifest(from_, *best_));
+    return complete(from_, std::move(manifest));
+  }
+
+ private:
+  std::optional<unsigned> rank_of(const model::platform& platform) {
+    note_offer(offered_, platform);
+    return model::rank(wanted_, platform);
+  }
+
+  void take_better(const model::descriptor& image, std::optional<unsigned> rank, std::optional<resolved_image> read) {
+    if (!rank || (best_ != nullptr && *rank >= best_rank_)) return;
+    best_ = &image;
+    best_rank_ = *rank;
+    read_ = std::move(read);
+  }
+
+  origin& from_;
+  const model::platform& wanted_;
+  std::map<std::string, std::optional<unsigned>> ranks_;  ///< by the configuration's digest
+  std::set<std::string> offered_;
+  const model::descriptor* best_ = nullptr;
+  unsigned best_rank_ = 0;
+  std::optional<resolved_image> read_;  ///< the best, where it had to be read to be judged
+};
 
 }  // namespace detail
 
@@ -246,7 +272,9 @@ inline absl::StatusOr<resolved_image> resolve(origin& from, const model::platfor
                  found.skipped.empty()
                      ? std::string("resolve image: its index is empty")
                      : concat("resolve image: nothing in it is an image (it holds ", printable(found.skipped), ')'));
-  return detail::choose(from, found.images, wanted);
+  detail::chooser images(from, wanted);
+  for (const model::descriptor& each : found.images) MORTISE_RETURN_IF_ERROR(images.offer(each));
+  return images.take();
 }
 
 /// What speaks against an image that was chosen for a platform by its index: its own configuration says another. Many
@@ -269,7 +297,7 @@ inline absl::StatusOr<document<model::manifest>> resolve_artifact(origin& from, 
   std::optional<unsigned> best_rank;
   std::set<std::string> offered;
   for (const model::descriptor& each : found.images) {
-    if (each.platform) offered.insert(each.platform->text());
+    if (each.platform) detail::note_offer(offered, *each.platform);
     const auto rank = each.platform ? model::rank(wanted, *each.platform) : std::optional<unsigned>(0);
     if (!rank || (best_rank && *rank >= *best_rank)) continue;
     best_rank = rank;
