@@ -2,8 +2,10 @@
 #include <mortise/image/appc/path_filter.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <string>
+#include <support/fork.hpp>
 #include <vector>
 
 using mortise::image::appc::path_filter;
@@ -46,4 +48,21 @@ TEST_CASE("path filter: several lists as one that shows the same") {
   for (const char* const path :
        {"/", "/usr", "/usr/bin", "/usr/bin/map", "/usr/lib", "/usr/lib/x", "/etc", "/opt", "/x"})
     CHECK(both.shows(path) == again.shows(path));
+}
+
+TEST_CASE("path filter: many lists of long paths cost no more than reading them") {
+  std::string deep;
+  while (deep.size() < 4080) deep += "/a";
+  strings list;
+  for (int each = 0; each < 1000; ++each) list.push_back(deep + '/' + std::to_string(each));
+  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 20}}}, [&] {
+    path_filter some;
+    for (int each = 0; each < 60; ++each) {
+      list.push_back("/z" + std::to_string(each));
+      some = some.narrowed(list);
+    }
+    some = some.narrowed({"/z0"});
+    return mortise::join(some.paths(), " ");
+  });
+  CHECK(outcome.text == "/z0");
 }

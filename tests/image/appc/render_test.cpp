@@ -2,11 +2,13 @@
 #include <mortise/image/appc/render.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <support/fork.hpp>
 #include <utility>
 #include <vector>
 
@@ -155,4 +157,36 @@ TEST_CASE("render: an image that is missing, or another one, is refused") {
   auto labels = mortise::model::ac_labels::make({{ac_identifier::parse("version").value(), "1"}});
   const dependency labelled{ac_identifier::parse("b").value(), {}, *labels, {}};
   CHECK(message(check_match(labelled, image)) == "match image 'b': its label version is 'missing', expected '1'");
+}
+
+TEST_CASE("render: a whitelist counts once, on however many ways its image is reached alike") {
+  std::vector<std::string> list;
+  for (int each = 0; each < 100'000; ++each) list.push_back("/directory/with/a/name/" + std::to_string(each));
+  const std::vector<std::string> all(250, "shared");
+  shelf images;
+  images.add({"shared", {}, list}).add({"a", all}).add({"b", all}).add({"c", all}).add({"d", all});
+  images.add({"app", {"a", "b", "c", "d"}});
+  CHECK(images.order("app", {.whitelists = 10'000'000}) == "a b c shared d app");
+  // Through other filters it is another matter, and has a bound.
+  images.add({"left", {"shared"}, {"/directory", "/a"}}).add({"right", {"shared"}, {"/directory", "/b"}});
+  images.add({"other", {"left", "right", "d"}});
+  CHECK(images.order("other") == "left shared right shared d other");
+  CHECK(images.order("other", {.whitelists = 10'000'000}) ==
+        "render image 'shared': the path whitelists on the way are too long (other > right > shared)");
+}
+
+TEST_CASE("render: a thousand views of a long whitelist do not take a thousand times its memory") {
+  std::vector<std::string> list;
+  for (int each = 0; each < 100'000; ++each) list.push_back("/directory/with/a/name/" + std::to_string(each));
+  const std::vector<std::string> all(250, "shared");
+  shelf images;
+  images.add({"shared", {}, list}).add({"a", all}).add({"b", all}).add({"c", all}).add({"d", all});
+  images.add({"app", {"a", "b", "c", "d"}});
+  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 20}}}, [&] {
+    const auto order = images.order("app");
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    return order + (used.ru_maxrss < 512 << 10 ? "" : " " + std::to_string(used.ru_maxrss) + " KiB");
+  });
+  CHECK(outcome.text == "a b c shared d app");
 }

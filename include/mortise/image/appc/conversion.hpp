@@ -139,9 +139,9 @@ inline std::string layer_text(const tar_layer& from) {
   return out.raw("annotations", object_text().text(appc_paths_annotation, paths).done()).done();
 }
 
-inline absl::Status check_size(std::string_view what, const std::string& text) {
-  if (text.size() <= most_document_bytes) return absl::OkStatus();
-  return error(absl::StatusCode::kResourceExhausted, concat("convert Appc image: its ", what, " takes ", text.size(),
+inline absl::Status check_size(std::string_view what, std::size_t size) {
+  if (size <= most_document_bytes) return absl::OkStatus();
+  return error(absl::StatusCode::kResourceExhausted, concat("convert Appc image: its ", what, " takes ", size,
                                                             " bytes, more than the ", most_document_bytes, " allowed"));
 }
 
@@ -157,11 +157,15 @@ inline absl::StatusOr<oci_documents> convert(const image_manifest& from, std::st
     return error(absl::StatusCode::kInvalidArgument,
                  concat("convert Appc image: a colon in the user '", printable(from.app->user, 80), '\''));
   std::string config = detail::config_text(from, manifest_text, layers);
-  MORTISE_RETURN_IF_ERROR(detail::check_size("configuration", config));
+  MORTISE_RETURN_IF_ERROR(detail::check_size("configuration", config.size()));
   const model::digest config_digest = digest::of(config);
   std::vector<std::string> layer_texts;
   layer_texts.reserve(layers.size());
-  for (const tar_layer& each : layers) layer_texts.push_back(detail::layer_text(each));
+  std::size_t size_of_layers = 0;
+  for (const tar_layer& each : layers) {  // each may be nearly as long as all may be
+    size_of_layers += layer_texts.emplace_back(detail::layer_text(each)).size();
+    MORTISE_RETURN_IF_ERROR(detail::check_size("manifest", size_of_layers));
+  }
   std::string manifest =
       detail::object_text()
           .raw("schemaVersion", "2")
@@ -169,7 +173,7 @@ inline absl::StatusOr<oci_documents> convert(const image_manifest& from, std::st
           .raw("config", detail::descriptor_text(media::oci_config, config_digest, config.size()).done())
           .raw("layers", concat('[', join(layer_texts, ","), ']'))
           .done();
-  MORTISE_RETURN_IF_ERROR(detail::check_size("manifest", manifest));
+  MORTISE_RETURN_IF_ERROR(detail::check_size("manifest", manifest.size()));
   MORTISE_ASSIGN_OR_RETURN(auto type, model::media_type::parse(media::oci_manifest));
   const model::digest digest = digest::of(manifest);
   const std::size_t size = manifest.size();

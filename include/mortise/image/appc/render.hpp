@@ -9,12 +9,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
+#include <map>
 #include <memory>
 #include <mortise/base/status.hpp>
 #include <mortise/image/appc/manifest.hpp>
 #include <mortise/image/appc/path_filter.hpp>
 #include <mortise/model/ac_name.hpp>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +41,8 @@ struct rendered_layer {
 struct render_limits {
   std::size_t depth = 64;     ///< of dependencies below dependencies
   std::size_t visits = 1024;  ///< of images, where two ways to one image count twice
+  /// Bytes of whitelists, and 32 for each path; one that narrows several views of its image counts for each of them.
+  std::size_t whitelists = std::size_t{64} << 20;
 };
 
 /// Finds the image of a dependency: absl::StatusOr<found_image>(const dependency&).
@@ -89,8 +92,8 @@ class renderer {
     if (way_.size() > most_.depth)
       return refuse(absl::StatusCode::kResourceExhausted, image,
                     concat("its dependencies go deeper than ", most_.depth));
+    MORTISE_ASSIGN_OR_RETURN(const path_filter filter, narrowed(above, image));
     way_.push_back(&image);
-    const path_filter filter = above.narrowed(image.manifest->path_whitelist);
     for (const dependency& each : image.manifest->dependencies) {
       MORTISE_ASSIGN_OR_RETURN(const found_image found, find(each));
       MORTISE_RETURN_IF_ERROR(visit(found, filter));
@@ -100,21 +103,35 @@ class renderer {
     return absl::OkStatus();
   }
 
-  /// What an image shows last covers all that the same image showed before by the same lists, so only its last
+  /// What an image shows last covers all that the same image showed before through the same filter, so only its last
   /// turn counts.
   std::vector<rendered_layer> take() {
     std::vector<rendered_layer> out;
-    for (auto each = layers_.rbegin(); each != layers_.rend(); ++each) {
-      const auto same = [each](const rendered_layer& later) {
-        return later.image.id == each->image.id && later.filter == each->filter;
-      };
-      if (std::none_of(out.begin(), out.end(), same)) out.push_back(std::move(*each));
-    }
+    std::set<view> seen;
+    for (auto each = layers_.rbegin(); each != layers_.rend(); ++each)
+      if (seen.emplace(each->image.id, each->filter.identity()).second) out.push_back(std::move(*each));
     std::reverse(out.begin(), out.end());
     return out;
   }
 
  private:
+  /// An image and the filter that it is seen through, or that it is below.
+  using view = std::pair<model::ac_image_id, const void*>;
+
+  /// Made once for an image below one filter, and one for all that show the same.
+  absl::StatusOr<path_filter> narrowed(const path_filter& above, const found_image& image) {
+    const std::vector<std::string>& whitelist = image.manifest->path_whitelist;
+    if (whitelist.empty()) return above;
+    const auto known = views_.find({image.id, above.identity()});
+    if (known != views_.end()) return known->second;
+    for (const std::string& each : whitelist) whitelists_ += each.size() + 32;
+    if (whitelists_ > most_.whitelists)
+      return refuse(absl::StatusCode::kResourceExhausted, image, "the path whitelists on the way are too long");
+    const path_filter& out = *filters_.insert(above.narrowed(whitelist)).first;
+    views_.emplace(view(image.id, above.identity()), out);
+    return out;
+  }
+
   absl::StatusOr<found_image> find(const dependency& wanted) {
     absl::StatusOr<found_image> found = lookup_(wanted);
     absl::Status status = found.status();
@@ -138,6 +155,9 @@ class renderer {
   const render_limits& most_;
   std::vector<const found_image*> way_;
   std::vector<rendered_layer> layers_;
+  std::map<view, path_filter> views_;
+  std::set<path_filter> filters_;
+  std::size_t whitelists_ = 0;
   std::size_t visits_ = 0;
 };
 
