@@ -88,3 +88,20 @@ TEST_CASE("Appc origin: a failure to find says for which image") {
   image_origin from(std::move(images));
   CHECK(message(from.roots().status()).starts_with("find dependency of 'app': "));
 }
+
+TEST_CASE("Appc origin: all manifests together have a bound") {
+  std::map<std::string, int> asked;
+  auto images = std::make_unique<shelf>(asked);
+  std::vector<std::string> names;
+  const std::string long_text = R"("note":")" + std::string(std::size_t{3} << 20, 'x') + '"';
+  for (const char* const name : {"a", "b", "c", "d", "e", "f"}) {
+    images->put(name, aci_tar(aci_manifest(long_text, name), {name}));
+    names.push_back(aci_dependency(name));
+  }
+  images->put("app", aci_tar(aci_manifest(aci_dependencies(names), "app"), {"app"}));
+  image_origin from(std::move(images));
+  const auto status = from.roots().status();
+  CHECK(absl::IsResourceExhausted(status));
+  CHECK(message(status).find("keep image 'f': the manifests of all images take more than 16777216 bytes") !=
+        std::string::npos);
+}

@@ -5,6 +5,7 @@
 /// Needs: RapidJSON, libarchive, libcrypto, libbz2, liblzma, libisal or zlib, libzstd.
 
 #include <atomic>
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <memory>
@@ -48,13 +49,14 @@ class image_origin final : public origin {
 
   absl::StatusOr<std::vector<model::descriptor>> roots() override {
     MORTISE_ASSIGN_OR_RETURN(const stored_aci main, finder_->find_main());
-    const found_image image = keep(main);
+    MORTISE_ASSIGN_OR_RETURN(const found_image image, keep(main));
     const auto look_up = [&](const dependency& wanted) -> absl::StatusOr<found_image> {
       const std::string key = name_of(wanted);
       const auto known = answers_.find(key);
       if (known != answers_.end()) return known->second;
       MORTISE_ASSIGN_OR_RETURN(const stored_aci found, finder_->find(wanted, main));
-      return answers_.emplace(key, keep(found)).first->second;
+      MORTISE_ASSIGN_OR_RETURN(auto kept, keep(found));
+      return answers_.emplace(key, std::move(kept)).first->second;
     };
     MORTISE_ASSIGN_OR_RETURN(const auto order, rendering_order(image, look_up));
     std::vector<tar_layer> layers;
@@ -80,10 +82,18 @@ class image_origin final : public origin {
 
  private:
   /// Of an image that was found before in another file, the first file stays.
-  found_image keep(const stored_aci& what) {
-    acis_.emplace(what.about->id.digest().text(), what);
-    return what.found();
+  /// Fails with RESOURCE_EXHAUSTED where all manifests together are too much to keep.
+  absl::StatusOr<found_image> keep(const stored_aci& what) {
+    const bool is_new = acis_.emplace(what.about->id.digest().text(), what).second;
+    if (is_new) manifest_bytes_ += what.about->manifest_text.size();
+    if (manifest_bytes_ <= most_manifest_bytes) return what.found();
+    return error(absl::StatusCode::kResourceExhausted,
+                 concat("keep image '", what.about->manifest.name.text(),
+                        "': the manifests of all images take more than ", most_manifest_bytes, " bytes"));
   }
+
+  /// Each may have megabytes, and there may be a thousand; those of real images have a few kilobytes.
+  static constexpr std::size_t most_manifest_bytes = std::size_t{16} << 20;
 
   /// Equal for dependencies that ask for the same.
   static std::string name_of(const dependency& wanted) {
@@ -96,6 +106,7 @@ class image_origin final : public origin {
   std::unique_ptr<image_finder> finder_;
   archive::limits limits_;
   std::map<std::string, stored_aci> acis_;      ///< by the text of their digests
+  std::size_t manifest_bytes_ = 0;              ///< of them
   std::map<std::string, found_image> answers_;  ///< by what was asked
   std::optional<oci_documents> documents_;
 };
