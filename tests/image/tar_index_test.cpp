@@ -128,3 +128,14 @@ TEST_CASE("tar_index: other kinds of members are passed over") {
   for (const char* const other : {"g", "fifo", "dev", "outside", "global", "sparse"})
     CHECK_FALSE(archive.index->find(other).ok());
 }
+
+TEST_CASE("tar_index: the names of all members together have a bound") {
+  const std::string name(4000, 'n');
+  const auto with = [&name](int members) {
+    support::tar_builder tar;
+    for (int each = 0; each < members; ++each) tar.symlink(name + std::to_string(each), name);
+    return refusal(tar.text());
+  };
+  CHECK(with(4'000).empty());
+  CHECK(with(4'300).find("the names take more than 32 MiB") != std::string::npos);
+}

@@ -168,6 +168,7 @@ class tar_index {
   };
   static constexpr std::size_t most_members = 100'000;
   static constexpr std::size_t most_name = 4096;
+  static constexpr std::size_t most_names = std::size_t{32} << 20;  // all are kept
   static constexpr std::uint64_t most_extension = 1 << 20;
 
   explicit tar_index(file_section archive) : archive_(std::move(archive)) {}
@@ -226,12 +227,16 @@ class tar_index {
     }
     if (members_.size() >= most_members)
       return refuse(content.offset, "more than 100000 members", absl::StatusCode::kResourceExhausted);
+    names_bytes_ += path->size() + entry.link.size();
+    if (names_bytes_ > most_names)
+      return refuse(content.offset, "the names take more than 32 MiB", absl::StatusCode::kResourceExhausted);
     members_.insert_or_assign(*path, std::move(entry));
     return absl::OkStatus();
   }
 
   file_section archive_;
   std::map<std::string, member, std::less<>> members_;
+  std::size_t names_bytes_ = 0;
 };
 
 }  // namespace mortise::image
