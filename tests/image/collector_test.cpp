@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -362,4 +363,44 @@ TEST_CASE("collector: killed at any moment, it has taken nothing that is needed,
   (void)here.collect();
   CHECK(here.count("layers/overlay") == 2);
   CHECK(here.tidy());
+}
+
+TEST_CASE("collector: images of thousands of layers are gone through once, however much garbage there is") {
+  scene here;
+  const auto& store = here.store.directory();
+  const auto put = [&](const std::string& content) {
+    support::write_file(here.directory + "/blobs/sha256/" + support::sha256(content).substr(7), content);
+    return content;
+  };
+  for (const char* const tag : {"x", "y", "z", "u", "v", "w"}) {
+    std::vector<support::test_layer> layers;
+    std::vector<std::string> descriptors;
+    for (int each = 0; each < 8'000; ++each) {
+      layers.push_back(support::plain_layer(tag + std::to_string(each)));
+      descriptors.push_back(support::descriptor(layers.back().type, layers.back().blob));
+    }
+    const std::string config = put(support::config_text(layers));
+    const std::string manifest =
+        put(support::manifest_text(support::descriptor(mortise::image::media::oci_config, config), descriptors));
+    const mortise::image::image_record record{
+        here.location(tag),
+        "linux/amd64",
+        {mortise::model::media_type::parse(mortise::image::media::oci_manifest).value(),
+         mortise::digest::of(manifest),
+         manifest.size(),
+         {},
+         {},
+         {},
+         {},
+         {}},
+        ""};
+    support::write_file(here.directory + '/' + record.name(), record.text());
+  }
+  for (int each = 0; each < 40'000; ++each) put(std::to_string(each));
+  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 10}}}, [&]() -> std::string {
+    const auto done = mortise::image::collect(store);
+    return done.ok() ? std::to_string(done->gone.size()) : std::string(mortise::message(done.status()));
+  });
+  CHECK(outcome.text == "40000");
+  CHECK(mortise::image::list_parts(store)->size() == 12);
 }

@@ -222,7 +222,9 @@ class collector {
   /// What may not go as things stand behind the shut gate.
   struct protection {
     std::set<std::string> leased;
-    std::set<std::string> needed;  ///< by images that are remembered
+    std::set<std::string> needed;      ///< by images that are remembered
+    std::set<std::string> in_use;      ///< digests of the manifests whose parts are in `leased`
+    std::set<std::string> remembered;  ///< ... in `needed`
 
     /// A lost part is no use to an image; who pulls that image anew may have made a sound one of it just now.
     [[nodiscard]] bool covers(const stored_part& part) const {
@@ -230,27 +232,30 @@ class collector {
     }
   };
 
+  /// Adds to what was spared before: what an image needed a batch ago may stay until the next collection, and images of
+  /// thousands of layers are not gone through again for each batch.
   /// Leases come first: a pull that ends meanwhile has remembered its image before it gives up its lease.
   /// Fails where a leased image cannot be read: then nothing can be told to be garbage.
-  absl::StatusOr<protection> protect(const gate& shut) {
-    protection out;
+  absl::Status protect(const gate& shut) {
     MORTISE_ASSIGN_OR_RETURN(const auto leases, read_leases(store_, &shut));
     for (const leased_image& each : leases) {
       for (const model::digest* const of : {&each.manifest.digest, &each.config})
-        out.leased.insert(store_directory::blob_name(*of));
+        spared_.leased.insert(store_directory::blob_name(*of));
       const auto found = finder_.keys_of(each.manifest);
       if (!found.ok())
         return annotate(found.status(), concat("tell what image ", each.manifest.digest.text(),
                                                " needs, which is in use (verify repairs it)"));
-      out.leased.insert((*found)->begin(), (*found)->end());
+      if (spared_.in_use.insert(each.manifest.digest.text()).second)
+        spared_.leased.insert((*found)->begin(), (*found)->end());
     }
     MORTISE_ASSIGN_OR_RETURN(const auto images, list_images(store_));
     for (const remembered_image& each : images) {
       const auto found = finder_.keys_of(each.record.manifest);
-      if (found.ok()) out.needed.insert((*found)->begin(), (*found)->end());
+      if (!found.ok() || !spared_.remembered.insert(each.record.manifest.digest.text()).second) continue;
+      for (const std::string& key : **found)
+        if (!dropped_.contains(key)) spared_.needed.insert(key);
     }
-    for (const std::string& key : dropped_) out.needed.erase(key);
-    return out;
+    return absl::OkStatus();
   }
 
   /// As things stood when they were counted; who moves things away asks `protect` again.
@@ -286,10 +291,10 @@ class collector {
 
   absl::Status move_away(const std::vector<const stored_part*>& candidates, const staging& trash) {
     MORTISE_ASSIGN_OR_RETURN(const gate shut, gate::shut(store_));
-    MORTISE_ASSIGN_OR_RETURN(const protection spared, protect(shut));
+    MORTISE_RETURN_IF_ERROR(protect(shut));
     for (std::size_t at = 0; at < candidates.size(); ++at) {
       const stored_part& part = *candidates[at];
-      if (spared.covers(part)) continue;
+      if (spared_.covers(part)) continue;
       if (::renameat(store_.fd(), part.name.c_str(), trash.fd(), std::to_string(at).c_str()) == 0) {
         report(part);
       } else if (errno != ENOENT) {
@@ -347,6 +352,7 @@ class collector {
   std::vector<stored_part> parts_;
   std::map<std::string, tally> needs_;  ///< by key
   std::set<std::string> leased_;        ///< digests of manifests
+  protection spared_;                   ///< when it was last looked
   std::set<std::string> dropped_;       ///< keys of blobs that go although images need them
   std::vector<const remembered_image*> leaving_;
   std::uint64_t held_ = 0;
