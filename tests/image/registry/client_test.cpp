@@ -2,6 +2,7 @@
 #include <mortise/image/registry/client.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <chrono>
@@ -9,6 +10,7 @@
 #include <mortise/digest/openssl.hpp>
 #include <string>
 #include <string_view>
+#include <support/fork.hpp>
 #include <thread>
 #include <vector>
 
@@ -487,6 +489,24 @@ TEST_CASE("registry client: tags come page by page") {
   CHECK(here.server.count() == 1);
   CHECK(list("</v2/app/tags/list>; rel=next").status().code() == StatusCode::kInvalidArgument);
   CHECK(list("").value().size() == 2);
+}
+
+TEST_CASE("registry client: lists that go round and never name anything are not followed for long") {
+  const std::string padding(std::size_t{7} << 20, 'x');
+  const std::string tags = R"({"x":")" + padding + R"("})";
+  const std::string index = R"({"schemaVersion":2,"manifests":[],"x":")" + padding + R"("})";
+  fake_registry here([&](const http_request& asked, http_connection& to) {
+    const bool referrers = asked.target.find("/referrers/") != std::string::npos;
+    const std::string next = asked.query() == "at=1" ? "<?at=2>; rel=next" : "<?at=1>; rel=next";
+    return to.answer(200, {{"Link", next}}, referrers ? index : tags), true;
+  });
+  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 20}}}, [&] {
+    const auto client = client_of(here.name("@sha256:" + std::string(64, 'a')), test_options({here.server.host()}));
+    return mortise::concat(message(client->tags().status()), '\n', message(client->referrers().status()));
+  });
+  CHECK(outcome.text.find("more than 10000 pages, 1000000 tags or 268435456 bytes\n") != std::string::npos);
+  CHECK(outcome.text.ends_with("more than 10000 referrers or 268435456 bytes"));
+  CHECK(here.server.count() == 2 * 37);
 }
 
 TEST_CASE("registry client: referrers, by the API or by the tag that stands for it, filtered whoever filters") {

@@ -300,9 +300,11 @@ class client {
                                                               std::string_view artifact_type) {
     std::vector<model::descriptor> out;
     std::optional<url> page = referrers_url(at.at(), of, artifact_type);
+    std::size_t bytes = 0;
     for (std::size_t count = 0; page; ++count) {
-      if (count == most_tag_pages || out.size() > oci::most_descriptors)
-        return error(absl::StatusCode::kResourceExhausted, concat("more than ", oci::most_descriptors, " referrers"));
+      if (count == most_tag_pages || out.size() > oci::most_descriptors || bytes > most_list_bytes)
+        return error(absl::StatusCode::kResourceExhausted,
+                     concat("more than ", oci::most_descriptors, " referrers or ", most_list_bytes, " bytes"));
       MORTISE_ASSIGN_OR_RETURN(fetch::call call, at.call_to(*page, {{"Accept", std::string(media::oci_index)}}));
       call.limit = most_document_bytes;
       text_sink into(most_document_bytes);
@@ -313,7 +315,9 @@ class client {
       }
       if (said.about.status == 404) return out;
       if (!said.ok()) return refusal(at, said);
-      MORTISE_ASSIGN_OR_RETURN(const auto parsed, oci::parse_manifest(into.take(), "list of referrers"));
+      const std::string text = into.take();
+      bytes += text.size();
+      MORTISE_ASSIGN_OR_RETURN(const auto parsed, oci::parse_manifest(text, "list of referrers"));
       const auto* const index = std::get_if<model::index>(&parsed);
       if (index == nullptr) return lie(at, "its list of referrers is no index");
       for (const model::descriptor& each : index->manifests)
@@ -326,16 +330,19 @@ class client {
   absl::StatusOr<std::vector<model::tag>> tags_at(server<Http>& at) {
     std::vector<model::tag> out;
     std::optional<url> page = tags_url(at.at());
+    std::size_t bytes = 0;
     for (std::size_t count = 0; page; ++count) {
-      if (count == most_tag_pages || out.size() > most_tags)
-        return error(absl::StatusCode::kResourceExhausted,
-                     concat("more than ", most_tag_pages, " pages or ", most_tags, " tags"));
+      if (count == most_tag_pages || out.size() > most_tags || bytes > most_list_bytes)
+        return error(absl::StatusCode::kResourceExhausted, concat("more than ", most_tag_pages, " pages, ", most_tags,
+                                                                  " tags or ", most_list_bytes, " bytes"));
       MORTISE_ASSIGN_OR_RETURN(fetch::call call, at.call_to(*page, tags_headers()));
       call.limit = most_document_bytes;
       text_sink into(most_document_bytes);
       MORTISE_ASSIGN_OR_RETURN(const fetch::answer said, at.run(call, into));
       if (!said.ok()) return refusal(at, said);
-      MORTISE_ASSIGN_OR_RETURN(auto more, parse_tags(into.take(), "list of tags"));
+      const std::string text = into.take();
+      bytes += text.size();
+      MORTISE_ASSIGN_OR_RETURN(auto more, parse_tags(text, "list of tags"));
       out.insert(out.end(), more.begin(), more.end());
       MORTISE_ASSIGN_OR_RETURN(page, next_page(*page, fields_named("link", said.about.headers)));
     }
