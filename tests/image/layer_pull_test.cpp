@@ -2,6 +2,7 @@
 #include <mortise/image/layer_pull.hpp>
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <atomic>
@@ -9,6 +10,7 @@
 #include <image/tree_compare.hpp>
 #include <string>
 #include <string_view>
+#include <support/fork.hpp>
 #include <support/skip.hpp>
 #include <vector>
 
@@ -252,4 +254,20 @@ TEST_CASE("layer_pull: the caller may give up") {
   CHECK(absl::IsCancelled(given_up.status()));
   CHECK(here.tidy());
   CHECK(here.provide() == "");
+}
+
+TEST_CASE("layer_pull: thousands of layers that take something from those below open each of those once") {
+  constexpr rlim_t files = 4'500;
+  rlimit allowed{};
+  if (::getrlimit(RLIMIT_NOFILE, &allowed) == 0 && allowed.rlim_max < files)
+    return support::skip("needs a hard limit of 4500 open files: see ulimit -Hn");
+  store_fixture here;
+  std::vector<support::test_layer> layers{plain_layer(tar_builder().directory("./", 0700).text())};
+  for (int each = 0; each < 4'000; ++each)
+    layers.push_back(plain_layer(tar_builder().file("f" + std::to_string(each)).text()));
+  here.layout.write_image(layers);
+  const auto outcome =
+      support::in_child({.limits = {{RLIMIT_CPU, 10}, {RLIMIT_NOFILE, files}}}, [&] { return here.provide(); });
+  CHECK(outcome.text == "");
+  CHECK(outcome.signal == 0);  // else SIGXCPU
 }

@@ -19,7 +19,7 @@ TEST_CASE("who needs the layers below waits until all of them are there") {
   CHECK(layers.open_below(2, below, [] { return absl::OkStatus(); }).ok());
   CHECK(below.fds.size() == 2);
   CHECK(layers.open_below(2, below, [] { return absl::OkStatus(); }).ok());
-  CHECK(below.owners.size() == 2);
+  CHECK(below.fds.size() == 2);
 }
 
 TEST_CASE("nobody waits for layers that will not come") {

@@ -85,7 +85,7 @@ class layer_pull {
   void look() {
     missing_.clear();
     for (std::size_t at = 0; at < ready_.size(); ++at) {
-      ready_[at] = unpacked_.find(keys_[at]);
+      ready_.set(at, unpacked_.find(keys_[at]));
       if (!ready_[at]) missing_.push_back(at);
     }
   }
