@@ -3,7 +3,6 @@
 /// \file
 /// An inode's extended attributes as bytes of an EROFS image, behind the inode.
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <mortise/archive/attributes.hpp>
@@ -13,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace mortise::erofs {
@@ -44,12 +44,13 @@ inline absl::Status append_xattr(std::string& to, const archive::xattr& what) {
 /// Fails with INVALID_ARGUMENT for what has no form, RESOURCE_EXHAUSTED for more than an inode can have.
 inline absl::StatusOr<std::string> encode_xattrs(const std::vector<archive::xattr>& all, bool is_plain) {
   std::string out;
-  for (auto each = all.begin(); each != all.end(); ++each) {
-    const bool again = std::any_of(each + 1, all.end(), [&](const auto& later) { return later.name == each->name; });
-    if (again || !archive::image_may_set(each->name)) continue;
-    if (!is_plain && each->name.starts_with("user.")) continue;
+  std::unordered_map<std::string_view, const archive::xattr*> last;
+  for (const archive::xattr& each : all) last[each.name] = &each;
+  for (const archive::xattr& each : all) {
+    if (last[each.name] != &each || !archive::image_may_set(each.name)) continue;
+    if (!is_plain && each.name.starts_with("user.")) continue;
     if (out.empty()) out.resize(xattr_header_size);
-    MORTISE_RETURN_IF_ERROR(detail::append_xattr(out, *each));
+    MORTISE_RETURN_IF_ERROR(detail::append_xattr(out, each));
   }
   if (out.size() == xattr_header_size) return std::string();
   constexpr std::size_t most = xattr_header_size + std::size_t{65534} * 4;
