@@ -7,6 +7,7 @@
 #include <archive/layer_stack.hpp>
 #include <archive/pack.hpp>
 #include <archive/tar_builder.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <mortise/archive/decompress.hpp>
@@ -16,6 +17,7 @@
 #include <support/leaks.hpp>
 #include <support/skip.hpp>
 
+using mortise::concat;
 using mortise::message;
 using mortise::archive::limits;
 using support::layer_stack;
@@ -311,6 +313,27 @@ TEST_CASE("what hides all that is below may be said again and again, and is done
     layer_stack<unprivileged> stack(place.path());
     return std::string(message(stack.add(tar.text()).status()));
   });
+  CHECK(outcome.text == "");
+  CHECK(outcome.signal == 0);  // else SIGXCPU
+}
+
+TEST_CASE("lower layers' links may lead through all lower layers, again and again") {
+  const support::temporary_directory place;
+  std::string deep;
+  for (int level = 0; level < 200; ++level) deep += "d/";
+  tar_builder links;
+  for (int each = 0; each < 40; ++each)
+    links.symlink(deep + std::to_string(each), each == 39 ? "/end" : std::to_string(each + 1));
+  tar_builder top;
+  for (int each = 0; each < 200; ++each) top.file(concat(deep, "0/", each)).file(concat(deep, "new", each, "/file"));
+  const auto outcome =
+      support::in_child({.limits = {{RLIMIT_CPU, 60}}, .deadline = std::chrono::minutes(2)}, [&]() -> std::string {
+        layer_stack<unprivileged> stack(place.path());
+        std::string said(message(stack.add(links.text()).status()));
+        for (int layer = 0; layer < 40; ++layer)
+          said += message(stack.add(tar_builder().file(deep + "own").text()).status());
+        return said.append(message(stack.add(top.text()).status()));
+      });
   CHECK(outcome.text == "");
   CHECK(outcome.signal == 0);  // else SIGXCPU
 }

@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <mortise/sys/file.hpp>
+#include <span>
 #include <string>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
@@ -14,7 +15,7 @@ using mortise::archive::describe;
 using mortise::archive::entry;
 using mortise::archive::entry_type;
 using mortise::archive::file_source;
-using mortise::archive::find_in_lower;
+using mortise::archive::lower_lookup;
 
 namespace {
 
@@ -49,7 +50,7 @@ class layers {
 
   /// The file's content, "dir", or "nothing".
   [[nodiscard]] std::string find(const std::string& path) const {
-    const auto node = find_in_lower(raw_, path, form);
+    const auto node = lower_lookup(raw_, form).find(path);
     REQUIRE(node.ok());
     if (!*node) return "nothing";
     if (S_ISDIR((*node)->about.st_mode)) return "dir";
@@ -77,7 +78,7 @@ TEST_CASE("the topmost layer that has a path is found") {
   CHECK(stack.find("a/b") == "dir");
   CHECK(stack.find("a/nothing") == "nothing");
   CHECK(stack.find("a/nothing/more") == "nothing");
-  CHECK(find_in_lower({}, "a", form)->has_value() == false);
+  CHECK(lower_lookup({}, form).find("a")->has_value() == false);
 }
 
 TEST_CASE("what is deleted, hidden, or behind something else is not found") {
@@ -112,7 +113,7 @@ TEST_CASE("symbolic links are found as such, and not followed") {
   stack.file(0, "real/file", "text");
   REQUIRE(::symlink("real", stack(0, "soft").c_str()) == 0);
   CHECK(stack.find("soft/file") == "nothing");
-  auto node = find_in_lower(stack.fds(), "soft", form);
+  auto node = lower_lookup(stack.fds(), form).find("soft");
   REQUIRE(node.ok());
   entry about;
   REQUIRE(describe(**node, about).ok());
@@ -125,7 +126,7 @@ TEST_CASE("a node is described as an archive would") {
   stack.file(0, "file", "text");
   REQUIRE(::chmod(stack(0, "file").c_str(), 04711) == 0);
   REQUIRE(::setxattr(stack(0, "file").c_str(), "user.note", "n", 1, 0) == 0);
-  auto node = find_in_lower(stack.fds(), "file", form);
+  auto node = lower_lookup(stack.fds(), form).find("file");
   REQUIRE(node.ok());
   entry about;
   REQUIRE(describe(**node, about).ok());
@@ -151,4 +152,20 @@ TEST_CASE("archive::file_source gives a file piece by piece") {
     expected += piece->bytes.size();
   }
   CHECK(expected == 600'000);
+}
+
+TEST_CASE("archive::lower_lookup says the same again, and of what is below") {
+  const layers stack(3);
+  stack.directory(2, "a/b");
+  stack.file(2, "a/b/file", "bottom");
+  stack.directory(1, "a/b");
+  stack.hide(0, "");
+  lower_lookup lookup(std::span(stack.fds()).subspan(1), form);
+  for (int time = 0; time < 2; ++time) {
+    CHECK(lookup.find("a/b/file")->has_value());
+    CHECK(lookup.find("a/b")->has_value());
+    CHECK_FALSE(lookup.find("a/b/file/more")->has_value());
+    CHECK_FALSE(lookup.find("a/c/file")->has_value());
+  }
+  CHECK_FALSE(lower_lookup(stack.fds(), form).find("a/b/file")->has_value());
 }

@@ -55,9 +55,10 @@ class way {
   absl::StatusOr<std::optional<lower_node>> find_lower(const std::string& path) {
     depends_on_lower_ = true;
     if (!lower_ && request_.lower) {
-      MORTISE_ASSIGN_OR_RETURN(lower_, request_.lower());
+      MORTISE_ASSIGN_OR_RETURN(const std::span<const int> layers, request_.lower());
+      lower_.emplace(layers, marks_);
     }
-    return find_in_lower(lower_.value_or(std::span<const int>{}), path, marks_);
+    return lower_ ? lower_->find(path) : std::optional<lower_node>();
   }
 
   /// Whether the lower layers have been asked for anything.
@@ -143,7 +144,7 @@ class way {
   cursor& cursor_;
   writer& writer_;
   meter& meter_;
-  std::optional<std::span<const int>> lower_;
+  std::optional<lower_lookup> lower_;
   path_set hollow_;
   bool depends_on_lower_ = false;
 };
