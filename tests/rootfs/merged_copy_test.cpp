@@ -6,6 +6,7 @@
 #include <conformance/layers.hpp>
 #include <conformance/tree_text.hpp>
 #include <support/deny.hpp>
+#include <support/sanitizer.hpp>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
 
@@ -153,4 +154,29 @@ TEST_CASE("merged copy: the first failure of any thread ends all, and is said") 
   const absl::Status status = rootfs::merged_copy<format>::run({layers.all()[0].directory}, place / "root");
   CHECK(absl::IsAlreadyExists(status));
   CHECK(message(status).find("d50") != std::string_view::npos);
+}
+
+TEST_CASE("merged copy: many directories far down take little memory") {
+  if (support::address_sanitizer) return;  // which keeps what is freed
+  const support::temporary_directory place;
+  layer_set layers(place / "layer-");
+  std::string deep;
+  for (int level = 0; level < 15; ++level) deep += std::string(250, 'd') + "/";
+  layers.add({file(deep + "file", "x"), hard_link(deep + "link", deep + "file")});
+  const auto at = sys::open(layers.all()[0].directory + "/" + deep, O_RDONLY | O_DIRECTORY);
+  REQUIRE(at.ok());
+  for (int each = 0; each < 20'000; ++each)
+    REQUIRE(::mkdirat(at->get(), std::to_string(each).c_str(), each % 2 == 0 ? 0700 : 0500) == 0);
+  const auto outcome = support::in_child({.deadline = std::chrono::minutes(2)}, [&]() -> std::string {
+    rusage before{};
+    rusage after{};
+    (void)::getrusage(RUSAGE_SELF, &before);
+    const absl::Status status = merge(layers, place / "root");
+    (void)::getrusage(RUSAGE_SELF, &after);
+    if (after.ru_maxrss - before.ru_maxrss > 32L << 10) return "too much memory";
+    return std::string(message(status));
+  });
+  CHECK(outcome.text == "");
+  CHECK(mode_of(place / ("root/" + deep + "1")) == 0500);
+  CHECK(links_of(place / ("root/" + deep + "link")) == 2);
 }

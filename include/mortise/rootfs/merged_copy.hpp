@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mortise/base/status.hpp>
 #include <mortise/rootfs/copy_inode.hpp>
 #include <mortise/rootfs/directory.hpp>
@@ -22,7 +23,6 @@
 #include <mortise/sys/file.hpp>
 #include <mortise/sys/path.hpp>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -60,9 +60,25 @@ class merged_copy {
     std::string path;  ///< for messages
     sys::unique_fd root;
   };
-  /// A directory of the result: below its root, and the layers that have a part in it, top-most first.
+  /// A name in a directory of the result. Millions may wait, and a path is long: so what they have in common they
+  /// share.
+  struct directory;
+  struct place {
+    std::shared_ptr<const directory> parent;  ///< none for the result's root
+    std::string name;
+
+    /// Below the root.
+    [[nodiscard]] std::string path() const {
+      std::vector<std::string_view> names;
+      for (const place* each = this; each->parent; each = &each->parent->at) names.push_back(each->name);
+      std::string out;
+      for (auto each = names.rbegin(); each != names.rend(); ++each) append(out, out.empty() ? "" : "/", *each);
+      return out;
+    }
+  };
+  /// A directory of the result, and the layers that have a part in it, top-most first.
   struct directory {
-    std::string path;
+    place at;
     std::vector<std::uint32_t> layers;
   };
   /// What is known of a name while the layers of its directory are read from the top.
@@ -72,7 +88,7 @@ class merged_copy {
   };
   /// Where an entry comes from and goes to.
   struct step {
-    const directory& parent;
+    const std::shared_ptr<const directory>& parent;
     std::uint32_t layer;
     int from;
     int to;
@@ -87,8 +103,9 @@ class merged_copy {
     }
     MORTISE_RETURN_IF_ERROR(failure_);
     // Last, and the inner ones first: they lock out an owner who is not root.
-    std::sort(late_modes_.rbegin(), late_modes_.rend());
-    for (const auto& [path, mode] : late_modes_) {
+    for (auto each = late_modes_.rbegin(); each != late_modes_.rend(); ++each) {
+      const auto& [at, mode] = *each;
+      const std::string path = at.path();
       if (::fchmodat(root_.get(), path.empty() ? "." : path.c_str(), mode, 0) != 0)
         return errno_error(errno, concat("change mode of '", printable(path), '\''));
     }
@@ -100,7 +117,7 @@ class merged_copy {
   void work(std::vector<std::jthread>* helpers) {
     content_copier content;
     while (const auto next = take()) {
-      give_back(copy_directory(*next, content));
+      give_back(copy_directory(next, content));
       if (helpers != nullptr && helpers->empty() && is_busy()) start(*helpers);
     }
   }
@@ -123,11 +140,11 @@ class merged_copy {
     return pending_.size() >= many;
   }
 
-  std::optional<directory> take() {
+  std::shared_ptr<const directory> take() {
     std::unique_lock guard(mutex_);
     changed_.wait(guard, [this] { return !pending_.empty() || in_work_ == 0 || !failure_.ok(); });
-    if (pending_.empty() || !failure_.ok()) return std::nullopt;
-    std::optional<directory> out(std::move(pending_.back()));
+    if (pending_.empty() || !failure_.ok()) return nullptr;
+    auto out = std::make_shared<const directory>(std::move(pending_.back()));
     pending_.pop_back();
     ++in_work_;
     return out;
@@ -140,12 +157,13 @@ class merged_copy {
     changed_.notify_all();
   }
 
-  absl::Status copy_directory(const directory& what, content_copier& content) {
-    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd to, open_below(root_.get(), what.path));
+  absl::Status copy_directory(const std::shared_ptr<const directory>& what, content_copier& content) {
+    const std::string path = what->at.path();
+    MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd to, open_below(root_.get(), path));
     std::unordered_map<std::string, name> names;
     sys::unique_fd topmost;
-    for (const std::uint32_t each : what.layers) {
-      auto from = open_below(layers_[each].root.get(), what.path);
+    for (const std::uint32_t each : what->layers) {
+      auto from = open_below(layers_[each].root.get(), path);
       if (!from.ok()) return annotate(from.status(), concat("layer '", layers_[each].path, '\''));
       const step here{what, each, from->get(), to.get(), content};
       MORTISE_RETURN_IF_ERROR(sys::for_each_entry(
@@ -154,10 +172,10 @@ class merged_copy {
     }
     // First of all its own attributes, which nothing below it changes.
     MORTISE_RETURN_IF_ERROR(
-        annotate(finish_directory(topmost.get(), to.get(), what.path), concat("copy '", printable(what.path), '\'')));
+        annotate(finish_directory(topmost.get(), to.get(), what->at), concat("copy '", printable(path), '\'')));
     const std::lock_guard guard(mutex_);
     for (auto& [entry, found] : names) {
-      if (!found.layers.empty()) pending_.push_back({path_of(what, entry), std::move(found.layers)});
+      if (!found.layers.empty()) pending_.push_back({{what, entry}, std::move(found.layers)});
     }
     changed_.notify_all();
     return absl::OkStatus();
@@ -184,7 +202,7 @@ class merged_copy {
       return failure(here, text, errno, "make directory");
     known.layers.push_back(here.layer);
     known.is_open = false;
-    if (here.layer == here.parent.layers.back()) return absl::OkStatus();
+    if (here.layer == here.parent->layers.back()) return absl::OkStatus();
     const auto ends = is_opaque<Format>(concat("/proc/self/fd/", here.from, '/', text));
     known.is_open = ends.ok() && !*ends;
     return describe(here, text, ends.status());
@@ -195,10 +213,10 @@ class merged_copy {
     const std::lock_guard guard(links_);  // until a file is whole nobody links to it
     const auto [first, is_new] = first_names_.try_emplace({here.layer, about.st_dev, about.st_ino});
     if (!is_new) {
-      if (::linkat(root_.get(), first->second.c_str(), here.to, entry.c_str(), 0) == 0) return absl::OkStatus();
+      if (::linkat(root_.get(), first->second.path().c_str(), here.to, entry.c_str(), 0) == 0) return absl::OkStatus();
       if (errno != EMLINK) return failure(here, entry, errno, "link");
     }
-    first->second = path_of(here.parent, entry);
+    first->second = {here.parent, entry};
     return describe(here, entry, copy_new(here, entry, about));
   }
 
@@ -229,13 +247,13 @@ class merged_copy {
   }
 
   /// All entries are there, so that neither the times change again nor a default ACL reaches them.
-  absl::Status finish_directory(int from, int to, const std::string& path) {
+  absl::Status finish_directory(int from, int to, const place& at) {
     struct stat about{};
     if (::fstat(from, &about) != 0) return errno_error(errno, "stat");
     const mode_t mode = about.st_mode & 07777;
     if ((mode & S_IRWXU) != S_IRWXU) {
       const std::lock_guard guard(mutex_);
-      late_modes_.emplace_back(path, mode);
+      late_modes_.emplace_back(at, mode);
       about.st_mode |= S_IRWXU;
     }
     return copy_attributes<Format>(from, to, about);
@@ -244,13 +262,10 @@ class merged_copy {
   static absl::StatusOr<sys::unique_fd> open_below(int root, const std::string& path) {
     return sys::open_in_root(root, path.empty() ? "." : path, O_RDONLY | O_DIRECTORY, 0, sys::links::refused);
   }
-  static std::string path_of(const directory& parent, const std::string& entry) {
-    return parent.path.empty() ? entry : concat(parent.path, '/', entry);
-  }
 
   absl::Status describe(const step& here, const std::string& entry, const absl::Status& status) const {
     if (status.ok()) return status;
-    return annotate(status, concat("copy '", printable(path_of(here.parent, entry)), "' of layer '",
+    return annotate(status, concat("copy '", printable(place{here.parent, entry}.path()), "' of layer '",
                                    layers_[here.layer].path, '\''));
   }
   absl::Status failure(const step& here, const std::string& entry, int error, const char* what) const {
@@ -260,13 +275,13 @@ class merged_copy {
   sys::unique_fd root_;
   std::vector<layer> layers_;
   std::mutex links_;
-  std::map<inode, std::string> first_names_;
+  std::map<inode, place> first_names_;
 
   std::mutex mutex_;  ///< of all below
   std::condition_variable changed_;
   std::vector<directory> pending_;
   std::size_t in_work_ = 0;
-  std::vector<std::pair<std::string, mode_t>> late_modes_;
+  std::vector<std::pair<place, mode_t>> late_modes_;  ///< outer directories before those in them
   absl::Status failure_;
 };
 

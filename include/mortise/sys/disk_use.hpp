@@ -7,15 +7,13 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <climits>
+#include <cstddef>
 #include <cstdint>
 #include <mortise/base/status.hpp>
 #include <mortise/base/units.hpp>
 #include <mortise/sys/fd.hpp>
 #include <mortise/sys/file.hpp>
-#include <mortise/sys/path.hpp>
 #include <set>
 #include <string>
 #include <string_view>
@@ -30,7 +28,7 @@ struct disk_use {
 };
 
 /// Adds up trees in which somebody may be at work, and have made what they like: links are not followed, depth costs
-/// no descriptors, and what vanishes meanwhile is not counted.
+/// some thirty descriptors, and what vanishes meanwhile is not counted.
 class use_counter {
  public:
   /// The directory itself counts too. Fails if it cannot be read, or anything below it; what was counted stays.
@@ -40,44 +38,85 @@ class use_counter {
     struct stat about{};
     if (::fstat(root->get(), &about) != 0) return errno_error(errno, concat("stat '", directory, '\''));
     count(about);
-    std::vector<std::string> pending = {{}};
-    while (!pending.empty()) {
-      const std::string next = std::move(pending.back());
-      pending.pop_back();
-      const absl::Status status = add_directory(root->get(), next, pending);
-      if (!status.ok()) return annotate(status, concat("count what lies in '", directory, '\''));
-    }
-    return absl::OkStatus();
+    const absl::Status status = walk(*std::move(root));
+    return status.ok() ? status : annotate(status, concat("count what lies in '", directory, '\''));
   }
 
   [[nodiscard]] const disk_use& sum() const { return sum_; }
 
  private:
-  absl::Status add_directory(int root, const std::string& path, std::vector<std::string>& pending) {
-    auto here = open_below(root, path);
-    if (!here.ok()) return is_gone(here.status()) ? absl::OkStatus() : here.status();
-    return for_each_entry(here->get(), ".", [&](std::string_view entry, unsigned char) {
-      const std::string name(entry);
-      struct stat about{};
-      if (::fstatat(here->get(), name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? absl::OkStatus() : errno_error(errno, concat("stat '", printable(name), '\''));
-      count(about);
-      if (S_ISDIR(about.st_mode)) pending.push_back(path.empty() ? name : concat(path, '/', name));
-      return absl::OkStatus();
-    });
+  /// A directory on the way down, and those in it that are still to be counted.
+  struct level {
+    unique_fd fd;  ///< none while one is far below
+    std::string name;
+    dev_t device = 0;
+    ino_t inode = 0;
+    std::vector<std::string> pending = {};
+  };
+
+  static constexpr std::size_t most_open = 32;
+  static constexpr int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+  absl::Status walk(unique_fd root) {
+    std::vector<level> levels;
+    MORTISE_RETURN_IF_ERROR(enter(std::move(root), {}, levels));
+    while (!levels.empty()) {
+      level& here = levels.back();
+      if (here.pending.empty()) {
+        leave(levels);
+        continue;
+      }
+      std::string name = std::move(here.pending.back());
+      here.pending.pop_back();
+      unique_fd opened(::openat(here.fd.get(), name.c_str(), flags));
+      const absl::Status status = opened ? enter(std::move(opened), std::move(name), levels)
+                                         : errno_error(errno, concat("open '", printable(name), '\''));
+      if (!status.ok() && !is_gone(status)) return status;
+    }
+    return absl::OkStatus();
   }
 
-  /// In pieces: a path may be longer than the kernel takes at once.
-  static absl::StatusOr<unique_fd> open_below(int root, std::string_view path) {
-    constexpr int flags = O_RDONLY | O_DIRECTORY;
-    MORTISE_ASSIGN_OR_RETURN(unique_fd at, open_in_root(root, ".", flags, 0, links::refused));
-    while (!path.empty()) {
-      std::size_t length = std::min<std::size_t>(path.size(), PATH_MAX - 1);
-      if (length < path.size()) length = path.rfind('/', length);
-      MORTISE_ASSIGN_OR_RETURN(at,
-                               open_in_root(at.get(), std::string(path.substr(0, length)), flags, 0, links::refused));
-      path.remove_prefix(std::min(path.size(), length + 1));
-    }
+  /// Counts what lies in a directory.
+  absl::Status enter(unique_fd fd, std::string name, std::vector<level>& levels) {
+    struct stat about{};
+    if (::fstat(fd.get(), &about) != 0) return errno_error(errno, concat("stat '", printable(name), '\''));
+    level here{std::move(fd), std::move(name), about.st_dev, about.st_ino};
+    MORTISE_RETURN_IF_ERROR(for_each_entry(here.fd.get(), ".", [&](std::string_view entry, unsigned char) {
+      std::string text(entry);
+      if (::fstatat(here.fd.get(), text.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? absl::OkStatus() : errno_error(errno, concat("stat '", printable(text), '\''));
+      count(about);
+      if (S_ISDIR(about.st_mode)) here.pending.push_back(std::move(text));
+      return absl::OkStatus();
+    }));
+    levels.push_back(std::move(here));
+    if (levels.size() > most_open + 1) levels[levels.size() - 1 - most_open].fd.reset();
+    return absl::OkStatus();
+  }
+
+  /// Goes up one level, which is opened again where it has been closed: by the way up, or if somebody has moved what
+  /// was below, by the way down. What is no longer there itself is not counted.
+  static void leave(std::vector<level>& levels) {
+    const unique_fd left = std::move(levels.back().fd);
+    levels.pop_back();
+    if (levels.empty() || levels.back().fd) return;
+    level& here = levels.back();
+    here.fd = unique_fd(::openat(left.get(), "..", flags));
+    if (!is_at(here)) here.fd = reopen(levels);
+    if (!is_at(here)) here.pending.clear();
+  }
+
+  static bool is_at(const level& where) {
+    struct stat about{};
+    return where.fd && ::fstat(where.fd.get(), &about) == 0 && about.st_dev == where.device &&
+           about.st_ino == where.inode;
+  }
+
+  /// The last level, by the names that led to it.
+  static unique_fd reopen(const std::vector<level>& levels) {
+    unique_fd at;
+    for (std::size_t next = 1; next < levels.size(); ++next)
+      at = unique_fd(::openat(next == 1 ? levels.front().fd.get() : at.get(), levels[next].name.c_str(), flags));
     return at;
   }
 
