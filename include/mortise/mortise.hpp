@@ -4,6 +4,7 @@
 /// Every public header: for a first try and for tests. A program includes what it names.
 /// Needs: the libraries of every component.
 
+#include <mortise/archive/acl_counter.hpp>
 #include <mortise/archive/apply.hpp>
 #include <mortise/archive/apply_request.hpp>
 #include <mortise/archive/attributes.hpp>

@@ -371,6 +371,27 @@ TEST_CASE("the source's failure comes through as it is, from headers, data and s
   }
 }
 
+TEST_CASE("a flood of access control lists is refused before libarchive compares them, wherever it comes") {
+  std::string few;
+  for (int each = 0; each < 500; ++each) few += "user:" + std::to_string(each) + ":r--,";
+  std::string many;
+  for (int each = 0; each < 60'000; ++each) many += "user:" + std::to_string(each) + ":r--,";
+  tar_builder tar;
+  for (std::size_t each = 0; each < 7400; each += 37)
+    tar.add({.name = "x", .data = std::string(each, 'd'), .pax = {{"SCHILY.acl.access", few}}});
+  REQUIRE(why(tar.text()) == "");
+  tar.add({.name = "y", .pax = {{"SCHILY.acl.access", many}}});
+  for (const std::size_t piece : {1000U, 65536U, 1U << 20}) {
+    CHECK(message(listed(tar.text(), {}, piece).status()) ==
+          "read tar header: access control lists of more than the 1024 entries allowed");
+    memory_reader source(tar.text(), piece);
+    tar_reader skipping(source, {}, 65536);
+    absl::StatusOr<bool> more = true;
+    for (entry about; more.ok() && *more;) more = skipping.next(about);
+    CHECK(message(more.status()) == "read tar header: access control lists of more than the 1024 entries allowed");
+  }
+}
+
 TEST_CASE("drain takes the source to its end") {
   memory_reader source(tar_builder().file("x").text() + std::string(3'000'000, '\0'));
   tar_reader reader(source);

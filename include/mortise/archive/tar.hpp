@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <mortise/archive/acl_counter.hpp>
 #include <mortise/archive/entry.hpp>
 #include <mortise/archive/extent.hpp>
 #include <mortise/archive/limits.hpp>
@@ -70,7 +71,9 @@ class tar_reader {
     const detail::plain_locale plain;
     MORTISE_RETURN_IF_ERROR(started_ ? skip_data() : start());
     allowance_ = limits_.header.count + buffer_size_;
+    MORTISE_RETURN_IF_ERROR(count_acls());
     const int code = ::archive_read_next_header(archive_.get(), &current_);
+    acls_.end();
     if (!cause_.ok()) return cause_;  // which libarchive may well take for the end
     if (code == ARCHIVE_EOF) return false;
     if (code != ARCHIVE_OK && !only_converted(code)) return failure("read tar header");
@@ -136,6 +139,14 @@ class tar_reader {
     return failure("skip tar data");
   }
 
+  /// Of the entry that comes: what of it is here already, and later what is read of it.
+  absl::Status count_acls() {
+    const std::uint64_t ahead = read_ - data_position();
+    acls_.begin();
+    if (!cause_.ok() || ahead > held_) return cause_;
+    return cause_ = annotate(acls_.take({buffer_.get() + (held_ - ahead), ahead}), "read tar header");
+  }
+
   /// libarchive's read callback. What one call of ours may pull in is bounded, because libarchive keeps the whole
   /// of a sparse file's map in memory, at ten times its size.
   static la_ssize_t pull(struct archive* handle, void* self, const void** bytes) {
@@ -145,8 +156,11 @@ class tar_reader {
                         concat("read tar header: more than the ", me.limits_.header.count, " bytes allowed"));
     } else if (auto got = me.source_.read({me.buffer_.get(), me.buffer_size_}); got.ok()) {
       if (me.allowance_ != unlimited) me.allowance_ -= std::min<std::uint64_t>(me.allowance_, *got);
+      me.held_ = *got;
+      me.read_ += *got;
+      me.cause_ = first_error(me.cause_, annotate(me.acls_.take({me.buffer_.get(), *got}), "read tar header"));
       *bytes = me.buffer_.get();
-      return static_cast<la_ssize_t>(*got);
+      if (me.cause_.ok()) return static_cast<la_ssize_t>(*got);
     } else {
       me.cause_ = got.status();
     }
@@ -158,7 +172,12 @@ class tar_reader {
   static la_int64_t pass_over(struct archive* handle, void* self, la_int64_t most) {
     tar_reader& me = *static_cast<tar_reader*>(self);
     auto got = me.source_.skip(most > 0 ? static_cast<std::uint64_t>(most) : 0);
-    if (got.ok()) return static_cast<la_int64_t>(*got);
+    if (got.ok()) {
+      me.acls_.pass(*got);
+      me.held_ = 0;
+      me.read_ += *got;
+      return static_cast<la_int64_t>(*got);
+    }
     me.cause_ = got.status();
     ::archive_set_error(handle, EIO, "see cause_");
     return ARCHIVE_FATAL;
@@ -281,6 +300,9 @@ class tar_reader {
   std::unique_ptr<struct archive, free_archive> archive_;
   struct archive_entry* current_ = nullptr;
   std::uint64_t allowance_ = 0;
+  std::uint64_t read_ = 0;  ///< of the source, skipped bytes included
+  std::size_t held_ = 0;    ///< in the buffer
+  acl_counter acls_;
   absl::Status cause_;
   bool started_ = false;
 };
