@@ -14,6 +14,7 @@
 #include <mortise/archive/entry.hpp>
 #include <mortise/archive/entry_path.hpp>
 #include <mortise/archive/extent.hpp>
+#include <mortise/archive/followed_links.hpp>
 #include <mortise/archive/gzip.hpp>
 #include <mortise/archive/input.hpp>
 #include <mortise/archive/isal.hpp>

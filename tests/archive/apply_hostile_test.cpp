@@ -338,6 +338,20 @@ TEST_CASE("lower layers' links may lead through all lower layers, again and agai
   CHECK(outcome.signal == 0);  // else SIGXCPU
 }
 
+TEST_CASE("lower layers' links may not lead to every entry by dozens") {
+  tar_builder links;
+  for (int each = 0; each < 39; ++each)
+    links.symlink(std::to_string(each), each == 38 ? "end" : std::to_string(each + 1));
+  tar_builder top;
+  for (int each = 0; each < 1000; ++each) top.file("0/" + std::to_string(each));
+  layer_stack<unprivileged> stack;
+  REQUIRE(stack.add(links.text()).ok());
+  const absl::Status status = stack.add(top.text()).status();
+  CHECK(status.code() == absl::StatusCode::kResourceExhausted);
+  CHECK(message(status).ends_with("too many symbolic links lead to it and to the entries before"));
+  CHECK(stack.add(tar_builder().file("0/x").file("1/x").file("37/x").text()).ok());
+}
+
 TEST_CASE("hard links are found without openat2 too") {
   const support::temporary_directory place;
   const auto outcome = support::deny({SYS_openat2}, ENOSYS, [&]() -> std::string {

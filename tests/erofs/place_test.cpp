@@ -81,3 +81,30 @@ TEST_CASE("a tree has its limits") {
   place_finder places(all, 0, few, false);
   CHECK(absl::IsResourceExhausted(places.enter("a/b/c/d/e").status()));
 }
+
+TEST_CASE("what is remembered of a layer counts as memory, once") {
+  tree all;
+  place_finder places(all, 1, caps, false);
+  places.note_deleted(tree::root, std::string(200, 'n'));
+  const std::uint64_t one = places.weight();
+  CHECK(one > 200);
+  places.note_deleted(tree::root, std::string(200, 'n'));
+  CHECK(places.weight() == one);
+  places.note_copied_up(tree::root, std::string(200, 'n'));
+  CHECK(places.weight() == 2 * one);
+  CHECK(erofs::check_size(all, caps, 0, one).ok());
+  CHECK(absl::IsResourceExhausted(erofs::check_size(all, caps, 0, std::uint64_t{512} << 20)));
+}
+
+TEST_CASE("lower layers' links may not lead to every entry by dozens, in an index either") {
+  tree all;
+  for (int each = 0; each < 39; ++each)
+    put(all, std::to_string(each), S_IFLNK | 0777, 0, each == 38 ? "end" : std::to_string(each + 1));
+  place_finder places(all, 1, caps, false);
+  absl::Status status;
+  for (int each = 0; each < 1000 && status.ok(); ++each) {
+    places.implied_by(0, 0);
+    status = places.enter("0").status();
+  }
+  CHECK(absl::IsResourceExhausted(status));
+}

@@ -13,6 +13,7 @@
 #include <mortise/archive/cursor.hpp>
 #include <mortise/archive/entry.hpp>
 #include <mortise/archive/entry_path.hpp>
+#include <mortise/archive/followed_links.hpp>
 #include <mortise/archive/lower.hpp>
 #include <mortise/archive/marks.hpp>
 #include <mortise/archive/meter.hpp>
@@ -68,11 +69,10 @@ class way {
   bool take_hollow(std::string_view name) { return !hollow_.empty() && hollow_.erase(path_of(name)); }
 
  private:
-  static constexpr int most_links = 40;  ///< as the kernel has it
-
   absl::StatusOr<bool> go(std::string directory, bool to_hide) {
     MORTISE_RETURN_IF_ERROR(cursor_.ascend_towards(directory));
-    for (int links = 0; cursor_.path().size() < directory.size();) {
+    links_.begin();
+    while (cursor_.path().size() < directory.size()) {
       std::string_view rest = std::string_view(directory).substr(cursor_.path().size());
       if (rest.front() == '/') rest.remove_prefix(1);
       const std::string part(rest.substr(0, rest.find('/')));
@@ -84,8 +84,7 @@ class way {
       auto link = make_implied(part, step);
       if (!link.ok()) return annotate(link.status(), concat("make its parent '", printable(part), '\''));
       if (*link) {
-        if (++links > most_links)
-          return error(absl::StatusCode::kInvalidArgument, "too many symbolic links lead to it");
+        MORTISE_RETURN_IF_ERROR(links_.count(meter_.entries()));
         MORTISE_ASSIGN_OR_RETURN(directory, redirect(**link, rest.substr(part.size())));
         MORTISE_RETURN_IF_ERROR(cursor_.ascend_towards(directory));
       } else if (to_hide) {
@@ -146,6 +145,7 @@ class way {
   meter& meter_;
   std::optional<lower_lookup> lower_;
   path_set hollow_;
+  followed_links links_;
   bool depends_on_lower_ = false;
 };
 

@@ -63,7 +63,7 @@ class merger {
   [[nodiscard]] absl::Status check_wanted(std::uint64_t entries = 0) const {
     if (cancelled_ != nullptr && cancelled_->load(std::memory_order_relaxed))
       return error(absl::StatusCode::kCancelled, "cancelled");
-    return check_size(tree_, limits_, entries);
+    return check_size(tree_, limits_, entries, places_.weight());
   }
 
   absl::Status apply(const archive::entry& about, archive::tar_reader& tar) {

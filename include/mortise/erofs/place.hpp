@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mortise/archive/entry_path.hpp>
+#include <mortise/archive/followed_links.hpp>
 #include <mortise/archive/limits.hpp>
 #include <mortise/base/status.hpp>
 #include <mortise/erofs/tree.hpp>
@@ -15,16 +16,18 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace mortise::erofs {
 
-/// Fails with RESOURCE_EXHAUSTED for a layer of so many entries, or a tree, that is larger than is believed, or than
-/// memory should be.
-inline absl::Status check_size(const tree& all, const archive::limits& caps, std::uint64_t entries = 0) {
+/// Fails with RESOURCE_EXHAUSTED for a layer of so many entries, or a tree, that is larger than is believed, or that
+/// with `more` bytes beside it takes more memory than it should.
+inline absl::Status check_size(const tree& all, const archive::limits& caps, std::uint64_t entries = 0,
+                               std::uint64_t more = 0) {
   constexpr std::uint64_t most = std::uint64_t{512} << 20;
   if (std::max<std::uint64_t>(all.size(), entries) > caps.entries)
     return archive::beyond_limits(concat("more than the ", caps.entries, " entries allowed"));
-  if (all.weight() > most)
+  if (all.weight() + more > most)
     return error(absl::StatusCode::kResourceExhausted,
                  concat("to index it takes more than ", most, " bytes of memory"));
   return absl::OkStatus();
@@ -44,8 +47,9 @@ class place_finder {
     bool hides_lower = false;
   };
 
-  /// Times of directories that are made on the way.
+  /// Another entry of the layer; times of directories that are made on the way.
   void implied_by(std::int64_t seconds, std::uint32_t nanoseconds) {
+    ++entries_;
     seconds_ = seconds;
     nanoseconds_ = nanoseconds;
   }
@@ -67,13 +71,16 @@ class place_finder {
   }
 
   /// Remembers that this layer deletes a name: below it there is nothing more to hide.
-  void note_deleted(std::uint32_t in, std::string_view text) { deleted_.emplace(in, text); }
+  void note_deleted(std::uint32_t in, std::string_view text) { note(deleted_, in, text); }
   [[nodiscard]] bool is_deleted(std::uint32_t in, const std::string& text) const {
     return deleted_.contains({in, text});
   }
 
   /// Remembers that this layer has a file of a lower one too, because it links to it.
-  void note_copied_up(std::uint32_t in, std::string_view text) { copied_up_.emplace(in, text); }
+  void note_copied_up(std::uint32_t in, std::string_view text) { note(copied_up_, in, text); }
+
+  /// About how many bytes of memory it takes to remember.
+  [[nodiscard]] std::uint64_t weight() const { return weight_; }
 
   /// Goes from a place to a directory in it.
   [[nodiscard]] place step(const place& from, std::uint32_t directory) const {
@@ -81,12 +88,16 @@ class place_finder {
   }
 
  private:
-  static constexpr int most_links = 40;  ///< as the kernel has it
+  using notes = std::set<std::pair<std::uint32_t, std::string>>;
+
+  void note(notes& into, std::uint32_t in, std::string_view text) {
+    if (into.emplace(in, text).second) weight_ += 96 + text.size();
+  }
 
   absl::StatusOr<std::optional<place>> go(std::string path, bool to_hide) {
     place at = step({}, tree::root);
     std::string_view rest = path;
-    int links = 0;
+    links_.begin();
     while (!rest.empty()) {
       const std::string part(rest.substr(0, rest.find('/')));
       std::string_view after = rest.substr(part.size());
@@ -101,8 +112,7 @@ class place_finder {
                      concat("this layer has a ", tree_.at(found->inode).is_link() ? "symbolic link" : "file",
                             " as its parent '", printable(part), '\''));
       } else if (found != nullptr && tree_.at(found->inode).is_link() && !own_root_) {
-        if (++links > most_links)
-          return error(absl::StatusCode::kInvalidArgument, "too many symbolic links lead to it");
+        MORTISE_RETURN_IF_ERROR(links_.count(entries_));
         auto next = redirect(at.directory, tree_.target_of(found->inode), after);
         if (!next.ok()) return annotate(next.status(), concat("make its parent '", printable(part), '\''));
         path = *std::move(next);
@@ -153,9 +163,10 @@ class place_finder {
   }
 
   [[nodiscard]] std::string path_of(std::uint32_t which) const {
+    std::vector<const std::string*> names;
+    for (; which != tree::root; which = tree_.names_of(which).parent) names.push_back(tree_.names_of(which).text);
     std::string out;
-    for (; which != tree::root; which = tree_.names_of(which).parent)
-      out = concat('/', *tree_.names_of(which).text, out);
+    for (auto each = names.rbegin(); each != names.rend(); ++each) append(out, '/', **each);
     return out;
   }
 
@@ -163,8 +174,11 @@ class place_finder {
   std::uint32_t layer_;
   const archive::limits& limits_;
   bool own_root_;
-  std::set<std::pair<std::uint32_t, std::string>> deleted_;
-  std::set<std::pair<std::uint32_t, std::string>> copied_up_;
+  notes deleted_;
+  notes copied_up_;
+  archive::followed_links links_;
+  std::uint64_t entries_ = 0;
+  std::uint64_t weight_ = 0;
   std::int64_t seconds_ = 0;
   std::uint32_t nanoseconds_ = 0;
 };
