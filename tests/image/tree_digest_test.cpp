@@ -10,6 +10,7 @@
 #include <image/layout_builder.hpp>
 #include <string>
 #include <support/fork.hpp>
+#include <support/sanitizer.hpp>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
 #include <vector>
@@ -124,4 +125,24 @@ TEST_CASE("tree_digest: a tree deeper than there are descriptors") {
   CHECK_MESSAGE(result.ok(), result.text);
   const std::atomic<bool> cancelled = true;
   CHECK(absl::IsCancelled(mortise::image::tree_digest(root->get(), &cancelled).status()));
+}
+
+TEST_CASE("tree_digest: many directories far down take little memory") {
+  if (support::address_sanitizer) return;  // which keeps what is freed
+  const support::temporary_directory place;
+  std::string deep = place.path();
+  for (int level = 0; level < 15; ++level) REQUIRE(::mkdir((deep += '/' + std::string(250, 'd')).c_str(), 0700) == 0);
+  const auto last = mortise::sys::open(deep, O_RDONLY | O_DIRECTORY);
+  REQUIRE(last.ok());
+  for (int each = 0; each < 20'000; ++each) REQUIRE(::mkdirat(last->get(), std::to_string(each).c_str(), 0700) == 0);
+  const auto root = mortise::sys::open(place.path(), O_RDONLY | O_DIRECTORY);
+  const auto outcome = support::in_child({}, [&] {
+    rusage before{};
+    rusage after{};
+    (void)::getrusage(RUSAGE_SELF, &before);
+    const bool done = mortise::image::tree_digest(root->get()).ok();
+    (void)::getrusage(RUSAGE_SELF, &after);
+    return done && after.ru_maxrss - before.ru_maxrss < 32L << 10;
+  });
+  CHECK(outcome.ok());
 }

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
+#include <memory>
 #include <mortise/base/status.hpp>
 #include <mortise/base/text.hpp>
 #include <mortise/digest/openssl.hpp>
@@ -36,18 +37,27 @@ class tree_hasher {
   /// Goes by paths and not by descriptors: a tree may be deeper than there are any.
   absl::StatusOr<model::digest> run() {
     MORTISE_RETURN_IF_ERROR(add_entry(root_, ".", {}));
-    std::vector<std::string> pending{"."};
+    std::vector<waiting> pending{{nullptr, "."}};
     while (!pending.empty()) {
-      const std::string path = std::move(pending.back());
+      const auto path = std::make_shared<const std::string>(path_of(pending.back()));
       pending.pop_back();
-      auto below = add_directory(path);
-      if (!below.ok()) return annotate(below.status(), concat("read '", printable(path), '\''));
-      pending.insert(pending.end(), below->rbegin(), below->rend());
+      auto below = add_directory(*path);
+      if (!below.ok()) return annotate(below.status(), concat("read '", printable(*path), '\''));
+      for (auto each = below->rbegin(); each != below->rend(); ++each) pending.push_back({path, std::move(*each)});
     }
     return hash_.finish();
   }
 
  private:
+  /// A directory that is still to be read. Millions may be, and a path is long: so they share their parent's.
+  struct waiting {
+    std::shared_ptr<const std::string> parent;
+    std::string name;
+  };
+  static std::string path_of(const waiting& what) {
+    return what.parent == nullptr || *what.parent == "." ? what.name : concat(*what.parent, '/', what.name);
+  }
+
   /// Adds all entries of a directory, in the order of their names; returns the directories among them.
   absl::StatusOr<std::vector<std::string>> add_directory(const std::string& path) {
     MORTISE_ASSIGN_OR_RETURN(const sys::unique_fd directory,
@@ -59,12 +69,12 @@ class tree_hasher {
     }));
     std::sort(names.begin(), names.end());
     std::vector<std::string> directories;
-    for (const std::string& name : names) {
+    for (std::string& name : names) {
       if (cancelled_ != nullptr && cancelled_->load(std::memory_order_relaxed))
         return error(absl::StatusCode::kCancelled, "cancelled");
       const std::string below = path == "." ? name : concat(path, '/', name);
       MORTISE_RETURN_IF_ERROR(add_entry(directory.get(), name, below));
-      if (is_directory_) directories.push_back(below);
+      if (is_directory_) directories.push_back(std::move(name));
     }
     return directories;
   }
