@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <mortise/archive/attributes.hpp>
 #include <mortise/archive/entry.hpp>
 #include <mortise/base/status.hpp>
@@ -12,7 +13,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace mortise::erofs {
@@ -44,7 +44,7 @@ inline absl::Status append_xattr(std::string& to, const archive::xattr& what) {
 /// Fails with INVALID_ARGUMENT for what has no form, RESOURCE_EXHAUSTED for more than an inode can have.
 inline absl::StatusOr<std::string> encode_xattrs(const std::vector<archive::xattr>& all, bool is_plain) {
   std::string out;
-  std::unordered_map<std::string_view, const archive::xattr*> last;
+  std::map<std::string_view, const archive::xattr*> last;  // not hashed: a layer could choose names that hash alike
   for (const archive::xattr& each : all) last[each.name] = &each;
   for (const archive::xattr& each : all) {
     if (last[each.name] != &each || !archive::image_may_set(each.name)) continue;
