@@ -6,7 +6,6 @@
 #include <conformance/layers.hpp>
 #include <conformance/tree_text.hpp>
 #include <support/deny.hpp>
-#include <support/sanitizer.hpp>
 #include <support/skip.hpp>
 #include <support/temporary.hpp>
 
@@ -157,7 +156,7 @@ TEST_CASE("merged copy: the first failure of any thread ends all, and is said") 
 }
 
 TEST_CASE("merged copy: many directories far down take little memory") {
-  if (support::address_sanitizer) return;  // which keeps what is freed
+  if (support::memory_is_not_ours()) return;
   const support::temporary_directory place;
   layer_set layers(place / "layer-");
   std::string deep;

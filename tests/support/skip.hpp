@@ -78,4 +78,11 @@ inline std::string find_program(std::string_view name) {
   return true;
 }
 
+/// Skips, and says true, where a sanitizer keeps memory beside the program's own.
+[[nodiscard]] inline bool memory_is_not_ours() {
+  if (!address_sanitizer && !thread_sanitizer) return false;
+  skip("needs memory that a sanitizer does not add to; the other build runs it");
+  return true;
+}
+
 }  // namespace support

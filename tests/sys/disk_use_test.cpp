@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <string>
 #include <support/fork.hpp>
-#include <support/sanitizer.hpp>
+#include <support/skip.hpp>
 #include <support/temporary.hpp>
 #include <thread>
 
@@ -86,7 +86,7 @@ TEST_CASE("disk_use: a tree takes the time of its size, however deep it is") {
 }
 
 TEST_CASE("disk_use: many directories far down take little memory") {
-  if (support::address_sanitizer) return;  // which keeps what is freed
+  if (support::memory_is_not_ours()) return;
   const support::temporary_directory place;
   const sys::unique_fd last = make_chain(place.path(), 15, std::string(250, 'n'));
   for (int each = 0; each < 20'000; ++each) REQUIRE(::mkdirat(last.get(), std::to_string(each).c_str(), 0700) == 0);
