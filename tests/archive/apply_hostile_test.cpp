@@ -309,7 +309,7 @@ TEST_CASE("what hides all that is below may be said again and again, and is done
   tar.file("other/.wh.gone");
   for (int each = 0; each < 20'000; ++each) tar.file("d/" + std::to_string(each));
   for (int each = 0; each < 50'000; ++each) tar.file("d/.wh..wh..opq").file(".wh.d");
-  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 60}}}, [&]() -> std::string {
+  const auto outcome = support::in_child({.cpu_seconds = 60}, [&]() -> std::string {
     layer_stack<unprivileged> stack(place.path());
     return std::string(message(stack.add(tar.text()).status()));
   });
@@ -326,14 +326,13 @@ TEST_CASE("lower layers' links may lead through all lower layers, again and agai
     links.symlink(deep + std::to_string(each), each == 39 ? "/end" : std::to_string(each + 1));
   tar_builder top;
   for (int each = 0; each < 200; ++each) top.file(concat(deep, "0/", each)).file(concat(deep, "new", each, "/file"));
-  const auto outcome =
-      support::in_child({.limits = {{RLIMIT_CPU, 60}}, .deadline = std::chrono::minutes(2)}, [&]() -> std::string {
-        layer_stack<unprivileged> stack(place.path());
-        std::string said(message(stack.add(links.text()).status()));
-        for (int layer = 0; layer < 40; ++layer)
-          said += message(stack.add(tar_builder().file(deep + "own").text()).status());
-        return said.append(message(stack.add(top.text()).status()));
-      });
+  const auto outcome = support::in_child({.cpu_seconds = 60}, [&]() -> std::string {
+    layer_stack<unprivileged> stack(place.path());
+    std::string said(message(stack.add(links.text()).status()));
+    for (int layer = 0; layer < 40; ++layer)
+      said += message(stack.add(tar_builder().file(deep + "own").text()).status());
+    return said.append(message(stack.add(top.text()).status()));
+  });
   CHECK(outcome.text == "");
   CHECK(outcome.signal == 0);  // else SIGXCPU
 }

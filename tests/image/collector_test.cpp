@@ -397,7 +397,7 @@ TEST_CASE("collector: images of thousands of layers are gone through once, howev
     support::write_file(here.directory + '/' + record.name(), record.text());
   }
   for (int each = 0; each < 40'000; ++each) put(std::to_string(each));
-  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 10}}}, [&]() -> std::string {
+  const auto outcome = support::in_child({.cpu_seconds = 10}, [&]() -> std::string {
     const auto done = mortise::image::collect(store);
     return done.ok() ? std::to_string(done->gone.size()) : std::string(mortise::message(done.status()));
   });

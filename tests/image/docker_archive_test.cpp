@@ -166,7 +166,7 @@ TEST_CASE("docker_archive: what is a layer thousands of times is hashed once, by
       .file("c", config("one", layers));
   tar.file("manifest.json", mortise::concat(R"([{"Config":"c","Layers":[)", mortise::join(names, ","), "]}]"));
   archive there(tar.text());
-  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 20}}}, [&] { return there.author(); });
+  const auto outcome = support::in_child({.cpu_seconds = 20}, [&] { return there.author(); });
   CHECK(outcome.text == "one");
 }
 

@@ -267,7 +267,7 @@ TEST_CASE("layer_pull: thousands of layers that take something from those below 
     layers.push_back(plain_layer(tar_builder().file("f" + std::to_string(each)).text()));
   here.layout.write_image(layers);
   const auto outcome =
-      support::in_child({.limits = {{RLIMIT_CPU, 10}, {RLIMIT_NOFILE, files}}}, [&] { return here.provide(); });
+      support::in_child({.limits = {{RLIMIT_NOFILE, files}}, .cpu_seconds = 10}, [&] { return here.provide(); });
   CHECK(outcome.text == "");
   CHECK(outcome.signal == 0);  // else SIGXCPU
 }

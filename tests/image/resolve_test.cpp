@@ -290,8 +290,8 @@ TEST_CASE("resolve: a configuration that thousands of manifests share is read on
   }
   entries.push_back(image_entry(from.put_image("amd64")));
   from.root(media::oci_index, from.put(support::index_text(entries)));
-  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 20}}},
-                                         [&] { return chosen(from, "linux/amd64") + chosen(from, "arm64"); });
+  const auto outcome =
+      support::in_child({.cpu_seconds = 20}, [&] { return chosen(from, "linux/amd64") + chosen(from, "arm64"); });
   CHECK(outcome.text == "linux/amd64linux/arm64");
 }
 

@@ -59,7 +59,7 @@ TEST_CASE("program: what cannot be handed to the kernel is refused") {
 TEST_CASE("program: an image may state as many variables as its configuration has room for") {
   image_config many = image();
   for (int each = 0; each < 190'000; ++each) many.env.push_back("NAME" + std::to_string(each) + '=');
-  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 8}}}, [&] {
+  const auto outcome = support::in_child({.cpu_seconds = 8}, [&] {
     const auto made = make_program(many, {{}, {}, {"NAME7=x"}, {}, {}});
     return std::to_string(made->environment.size()) + ' ' + made->environment[9];
   });

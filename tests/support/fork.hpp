@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdio>
@@ -26,6 +27,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <support/sanitizer.hpp>
 #include <utility>
 #include <vector>
 
@@ -39,9 +41,11 @@ struct child_options {
   std::optional<uid_t> uid = std::nullopt;
   /// setrlimit(2) resources and their soft and hard limit.
   std::vector<std::pair<int, rlim_t>> limits = {};
+  /// Killed by SIGXCPU after so many seconds of processor time, if not 0; a sanitizer's program has five times as many.
+  unsigned cpu_seconds = 0;
   /// CLONE_NEW* flags. A new user namespace maps the user to root in it; with CLONE_NEWPID the callable is PID 1.
   int namespaces = 0;
-  /// Killed after this.
+  /// Killed after this; where there is a bound of processor time, not before ten times that.
   std::chrono::milliseconds deadline = std::chrono::seconds(30);
 };
 
@@ -93,7 +97,10 @@ inline void enter_namespaces(int flags) {
 }
 
 inline void become(const child_options& options) {
-  for (const auto& [resource, value] : options.limits) {
+  auto limits = options.limits;
+  const unsigned times = address_sanitizer || thread_sanitizer ? 5 : 1;
+  if (options.cpu_seconds != 0) limits.emplace_back(RLIMIT_CPU, times * options.cpu_seconds);
+  for (const auto& [resource, value] : limits) {
     const rlimit limit{value, value};
     check(::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0, "setrlimit");
   }
@@ -174,7 +181,9 @@ child_result in_child(const child_options& options, Callable callable) {
   }
   ends->write.reset();
   child_result result;
-  const auto end = std::chrono::steady_clock::now() + options.deadline;
+  const auto end =
+      std::chrono::steady_clock::now() +
+      std::max<std::chrono::milliseconds>(options.deadline, std::chrono::seconds(10 * options.cpu_seconds));
   result.text = detail::read_until(ends->read.get(), child, end, result.timed_out);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;

@@ -55,7 +55,7 @@ TEST_CASE("path filter: many lists of long paths cost no more than reading them"
   while (deep.size() < 4080) deep += "/a";
   strings list;
   for (int each = 0; each < 1000; ++each) list.push_back(deep + '/' + std::to_string(each));
-  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 20}}}, [&] {
+  const auto outcome = support::in_child({.cpu_seconds = 20}, [&] {
     path_filter some;
     for (int each = 0; each < 60; ++each) {
       list.push_back("/z" + std::to_string(each));

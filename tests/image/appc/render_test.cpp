@@ -182,7 +182,7 @@ TEST_CASE("render: a thousand views of a long whitelist do not take a thousand t
   shelf images;
   images.add({"shared", {}, list}).add({"a", all}).add({"b", all}).add({"c", all}).add({"d", all});
   images.add({"app", {"a", "b", "c", "d"}});
-  const auto outcome = support::in_child({.limits = {{RLIMIT_CPU, 20}}}, [&] {
+  const auto outcome = support::in_child({.cpu_seconds = 20}, [&] {
     const auto order = images.order("app");
     rusage used{};
     ::getrusage(RUSAGE_SELF, &used);

@@ -114,7 +114,7 @@ inline absl::StatusOr<std::optional<url>> next_page(const url& current, std::spa
 inline constexpr std::size_t most_tag_pages = 10'000;
 inline constexpr std::size_t most_tags = 1'000'000;
 /// The most bytes of all pages of one list, whatever is in them: a page need not have anything that counts.
-inline constexpr std::size_t most_list_bytes = std::size_t{256} << 20;
+inline constexpr std::size_t most_list_bytes = std::size_t{64} << 20;
 
 /// The tags of one page. What is no tag is left out: a registry of another kind may have more than we could ask for.
 /// Fails with INVALID_ARGUMENT or RESOURCE_EXHAUSTED: "parse `subject`: ...".
