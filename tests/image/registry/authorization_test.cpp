@@ -57,6 +57,17 @@ TEST_CASE("authorization: anonymous tokens") {
         "https://auth.docker.io/token?service=s&scope=repository%3Alibrary%2Fx%3Apull&client_id=mortise");
 }
 
+TEST_CASE("authorization: a token server's address that becomes too long is refused") {
+  const auto with_service = [](std::size_t size) {
+    return answer(at("x"), "Bearer realm=\"https://auth.docker.io/token\",service=\"" + std::string(size, '(') + '"');
+  };
+  CHECK(with_service(2000).ok());
+  const auto refused = with_service(3000);
+  CHECK(refused.status().code() == absl::StatusCode::kUnauthenticated);
+  CHECK(message(refused.status()) ==
+        "log in to registry-1.docker.io: parse address 'https://auth.docker.io/token': it is longer than 8192 bytes");
+}
+
 TEST_CASE("authorization: tokens with credentials") {
   const auto named = answer(at("x"), bearer("https://auth.docker.io/token"), user());
   const auto& step = std::get<token_step>(*named);

@@ -43,8 +43,8 @@ inline absl::Status refuse_login(const endpoint& at, std::string_view why) {
   return error(absl::StatusCode::kUnauthenticated, concat("log in to ", at.base.authority(), ": ", why));
 }
 
-inline absl::StatusOr<authorization_step> token_step_for(const endpoint& at, const bearer_demand& asked,
-                                                         const std::optional<credential>& with) {
+inline absl::StatusOr<token_step> token_step_for(const endpoint& at, const bearer_demand& asked,
+                                                 const std::optional<credential>& with) {
   MORTISE_ASSIGN_OR_RETURN(url realm, check_realm(asked.realm, at.base, at.realms));
   token_step out{{std::move(realm), asked.service, scopes_for_pull(at.repository, asked.scopes)}, {}, {}};
   if (!with || with->empty()) return out;
@@ -74,7 +74,13 @@ inline absl::StatusOr<authorization_step> answer_challenge(const endpoint& at, c
     MORTISE_ASSIGN_OR_RETURN(secret token, bearer_authorization(with->registry_token));
     return header_step{std::move(token)};
   }
-  if (asked.bearer) return detail::token_step_for(at, *asked.bearer, with);
+  if (asked.bearer) {
+    MORTISE_ASSIGN_OR_RETURN(auto step, detail::token_step_for(at, *asked.bearer, with));
+    // Encoded, what a challenge names becomes three times as long.
+    const absl::Status address = url::parse(step.request.address().text()).status();
+    if (!address.ok()) return detail::refuse_login(at, message(address));
+    return step;
+  }
   if (!asked.basic) return detail::refuse_login(at, "it asks for neither Bearer nor Basic authentication");
   if (!with || with->empty())
     return detail::refuse_login(at, "it asks for a name and password (docker login or podman login stores them)");
