@@ -64,6 +64,15 @@ class shelf {
   std::map<std::string, found_image> images_;
 };
 
+/// "app" is made of four images, each of which has "shared" with its long whitelist 250 times.
+void share_long_whitelist(shelf& images) {
+  std::vector<std::string> list;
+  for (int each = 0; each < 100'000; ++each) list.push_back("/directory/with/a/name/" + std::to_string(each));
+  const std::vector<std::string> all(250, "shared");
+  images.add({"shared", {}, list}).add({"a", all}).add({"b", all}).add({"c", all}).add({"d", all});
+  images.add({"app", {"a", "b", "c", "d"}});
+}
+
 }  // namespace
 
 TEST_CASE("render: dependencies come first, in their order, and what they depend on before them") {
@@ -160,12 +169,8 @@ TEST_CASE("render: an image that is missing, or another one, is refused") {
 }
 
 TEST_CASE("render: a whitelist counts once, on however many ways its image is reached alike") {
-  std::vector<std::string> list;
-  for (int each = 0; each < 100'000; ++each) list.push_back("/directory/with/a/name/" + std::to_string(each));
-  const std::vector<std::string> all(250, "shared");
   shelf images;
-  images.add({"shared", {}, list}).add({"a", all}).add({"b", all}).add({"c", all}).add({"d", all});
-  images.add({"app", {"a", "b", "c", "d"}});
+  share_long_whitelist(images);
   CHECK(images.order("app", {.whitelists = 10'000'000}) == "a b c shared d app");
   // Through other filters it is another matter, and has a bound.
   images.add({"left", {"shared"}, {"/directory", "/a"}}).add({"right", {"shared"}, {"/directory", "/b"}});
@@ -176,12 +181,8 @@ TEST_CASE("render: a whitelist counts once, on however many ways its image is re
 }
 
 TEST_CASE("render: a thousand views of a long whitelist do not take a thousand times its memory") {
-  std::vector<std::string> list;
-  for (int each = 0; each < 100'000; ++each) list.push_back("/directory/with/a/name/" + std::to_string(each));
-  const std::vector<std::string> all(250, "shared");
   shelf images;
-  images.add({"shared", {}, list}).add({"a", all}).add({"b", all}).add({"c", all}).add({"d", all});
-  images.add({"app", {"a", "b", "c", "d"}});
+  share_long_whitelist(images);
   const auto outcome = support::in_child({.cpu_seconds = 20}, [&] {
     const auto order = images.order("app");
     rusage used{};
