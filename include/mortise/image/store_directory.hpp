@@ -158,9 +158,9 @@ class store_directory {
 
   static absl::StatusOr<store_directory> open_parts(const std::string& path) {
     MORTISE_RETURN_IF_ERROR(make_root(path));
-    MORTISE_RETURN_IF_ERROR(sys::expect_own_directory(path));
     const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
     if (real == nullptr) return errno_error(errno, "resolve its path");
+    MORTISE_RETURN_IF_ERROR(sys::expect_own_directory(real.get()));
     MORTISE_ASSIGN_OR_RETURN(sys::unique_fd root, sys::open(real.get(), O_RDONLY | O_DIRECTORY));
     store_directory out(real.get(), std::move(root));
     MORTISE_RETURN_IF_ERROR(out.check_version());
